@@ -1,0 +1,138 @@
+"""The rows of the store, as values. Times are epoch ms; a row's id is 0 until it is stored."""
+
+from enum import StrEnum
+
+import msgspec
+
+from bot.alerts.lifecycle import State
+
+
+class StateKey(msgspec.Struct, frozen=True):
+    """Whose state it is: rule, what decides, symbol."""
+
+    rule_id: str
+    fingerprint: str
+    symbol: str
+
+
+class SavedState(msgspec.Struct, frozen=True):
+    key: StateKey
+    state: State
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """The first known value of a field in a UTC minute; `value` is an exact fraction's text."""
+
+    symbol: str
+    field: str
+    time: int
+    value: str
+
+
+class OutboxStatus(StrEnum):
+    NEW = "new"
+    LEASED = "leased"
+    SENT = "sent"
+    UNCERTAIN = "uncertain"
+    DEAD = "dead"
+
+
+class OutboxKind(StrEnum):
+    REPLY = "reply"  # the answer to a command; before queued alerts of its chat
+    ALERT = "alert"
+    NOTICE = "notice"  # the program's own: feed silent, reload refused
+    EDIT = "edit"  # of a message that was sent before
+
+
+class OutboxRow(msgspec.Struct, frozen=True):
+    """One thing to be told to one chat.
+
+    `payload` is JSON whose shape belongs to notify (an encoded event, or a written text).
+    `key` is unique: a second row with the same key is not stored.
+    """
+
+    key: str
+    kind: OutboxKind
+    chat_id: int
+    topic: int | None
+    payload: bytes
+    created_at: int
+    rule_id: str = ""  # whose rows are dropped when the rule ends
+    fingerprint: str = ""
+    symbol: str = ""
+    episode: int = 0  # `since` of the event; the resolved message replies to the fired one
+    expires_at: int | None = None  # a countdown is worthless after T
+    status: OutboxStatus = OutboxStatus.NEW
+    attempts: int = 0
+    doubtful: bool = False  # an earlier attempt may have arrived: mark as possible repeat
+    not_before: int = 0
+    lease_until: int = 0
+    message_id: int | None = None
+    sent_at: int | None = None
+    error: str = ""
+    id: int = 0
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """A chat's watch, as the line that made it: `number` is its short stable id in the chat."""
+
+    chat_id: int
+    topic: int | None
+    number: int
+    line: str  # "BTCUSDT rate > 0.05% cooldown 30m", canonical
+    created_at: int
+    created_by: int  # Telegram user id
+
+    @property
+    def rule_id(self) -> str:
+        return f"watch:{self.chat_id}:{self.number}"
+
+
+class ChatRow(msgspec.Struct, frozen=True):
+    """What is known of a chat. `disabled` names why nothing can be sent to it; "" is enabled."""
+
+    chat_id: int
+    kind: str = "private"  # private, group, supergroup, channel
+    title: str = ""
+    language: str = ""  # "": English until something better is known
+    timezone: str = "UTC"
+    muted_until: int = 0
+    disabled: str = ""
+    not_before: int = 0  # Telegram's retry_after, kept over restarts
+    next_watch: int = 1  # watch numbers are never used twice
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """Everything that one decision changes, stored in one transaction or not at all.
+
+    `update_id` is the Telegram update whose effects these are: where it was handled before,
+    nothing of the commit is applied.
+    """
+
+    states: tuple[SavedState, ...] = ()
+    ended: tuple[StateKey, ...] = ()  # their states go, and their unsent alert rows are dropped
+    samples: tuple[Sample, ...] = ()
+    outbox: tuple[OutboxRow, ...] = ()
+    watches: tuple[Watch, ...] = ()
+    unwatched: tuple[tuple[int, int], ...] = ()  # (chat_id, number)
+    chats: tuple[ChatRow, ...] = ()
+    facts: dict[str, str] = {}  # named single values: heartbeat, last good rules file, admins ...
+    update_id: int | None = None
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """What a commit did: False where its update had been handled before; rows dropped."""
+
+    applied: bool
+    outbox_added: int = 0
+    outbox_dropped: int = 0
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """What a start reads."""
+
+    states: tuple[SavedState, ...]
+    samples: tuple[Sample, ...]
+    watches: tuple[Watch, ...]
+    chats: tuple[ChatRow, ...]
+    facts: dict[str, str]
