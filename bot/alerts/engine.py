@@ -1,0 +1,334 @@
+"""The engine: frames and the passing of time in, events out. There is no other.
+
+Live, demo, replay and tests run it. It decides on whole frames, row by row; it holds no clock,
+sends nothing and stores nothing: what must be kept is handed out by `changes`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from bot.alerts.changes import Changes, Ended, SampleKept, StateChange
+from bot.alerts.event import Event, event_of
+from bot.alerts.lifecycle import IDLE, Kind, Phase, Reason, State, Step, pay, step
+from bot.alerts.symbol import SymbolMemory
+from bot.market.catalog import Catalog
+from bot.market.reading import Reading, SeriesKey
+from bot.market.tick import Tick
+from bot.rules.expression import Part, explain
+from bot.rules.index import RuleIndex
+from bot.rules.rule import Rule
+
+STALE_AFTER = 30_000  # ms
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one rule stands on one symbol, for people."""
+
+    rule: Rule
+    state: State
+    reason: Reason
+    parts: tuple[Part, ...]
+    reading: Reading
+
+
+class Engine:
+    """Rules on symbols. `clock` is the greatest event time accepted or advanced to (ms)."""
+
+    def __init__(
+        self, rules: Sequence[Rule], catalog: Catalog, *, stale_after: int = STALE_AFTER
+    ) -> None:
+        self.stale_after = stale_after
+        self.catalog = catalog
+        self.clock = 0
+        self.repeated = 0  # rows at or before their symbol's last event time
+        self.symbols: dict[str, SymbolMemory] = {}
+        self._rules: tuple[Rule, ...] = ()
+        self._positions: dict[str, int] = {}
+        self._index = RuleIndex(())
+        self._next_end: int | None = None
+        self._funding_pairs: list[tuple[Rule, SymbolMemory]] | None = None
+        self._due: dict[tuple[str, str], tuple[Rule, SymbolMemory]] = {}
+        self._restored: dict[str, list[StateChange]] = {}
+        self._saved_samples: dict[str, list[tuple[str, int, str]]] = {}
+        self._dirty: dict[tuple[str, str], bool] = {}  # True: worth storing at once
+        self._changes = Changes()
+        self._set_rules(tuple(rules))
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in force, in the order in which they are evaluated."""
+        return self._rules
+
+    def restore(
+        self, states: Iterable[StateChange], samples: Iterable[SampleKept], alive_at: int
+    ) -> None:
+        """Takes what an earlier run left, before the first frame.
+
+        States of rules that are gone or decide otherwise now are handed out as ended. Holds go
+        on where less than `stale_after` passes between `alive_at`, the last sign of life (ms),
+        and the first tick.
+        """
+        known = {(rule.id, rule.fingerprint) for rule in self._rules}
+        for saved in states:
+            state = saved.state
+            if (saved.rule_id, saved.fingerprint) not in known:
+                self._changes.ended.append(
+                    Ended(saved.rule_id, saved.fingerprint, saved.symbol, state)
+                )
+                continue
+            if state.phase in (Phase.PENDING, Phase.RECOVERING):
+                state = msgspec.structs.replace(state, known_at=max(state.known_at, alive_at))
+            kept = replace(saved, state=msgspec.structs.replace(state, over=None))
+            self._restored.setdefault(saved.symbol, []).append(kept)
+        for sample in sorted(samples, key=lambda sample: sample.time):
+            row = (sample.field, sample.time, sample.value)
+            self._saved_samples.setdefault(sample.symbol, []).append(row)
+
+    def on_frame(self, ticks: Sequence[Tick]) -> list[Event]:
+        """Takes the rows of one frame, in their order; returns what is to be told."""
+        events: list[Event] = []
+        for tick in ticks:
+            memory = self._admit(tick)
+            if memory is None:
+                continue
+            stale = self.clock - tick.event_time > self.stale_after
+            reading = memory.reading(self.catalog, tick.event_time, by_tick=True, stale=stale)
+            if memory.series:
+                self._keep_samples(memory, reading, memory.remember(reading))
+            for rule in memory.rules:
+                event = self._evaluate(rule, memory, reading)
+                if event is not None:
+                    events.append(event)
+        return events
+
+    def advance(self, now: int) -> list[Event]:
+        """Lets time pass: `funding`, `repeat`, `cooldown` and `until` move with the clock.
+
+        Evaluates the rules that mention `funding` on symbols without a row at `now`, and pays
+        what is due on every fresh symbol; in rule order, then by the symbols' appearance.
+        """
+        self._move_clock(now)
+        events: list[Event] = []
+        readings: dict[str, Reading] = {}
+        for rule, memory in self._moved_by_time():
+            reading = readings.get(memory.symbol)
+            if reading is None:
+                stale = self.clock - memory.tick.event_time > self.stale_after
+                reading = memory.reading(self.catalog, self.clock, by_tick=False, stale=stale)
+                readings[memory.symbol] = reading
+            event = None
+            if rule.mentions_funding and memory.tick.event_time < self.clock:
+                event = self._evaluate(rule, memory, reading)
+            elif not reading.stale:
+                event = self._pay(rule, memory, reading)
+            if event is not None:
+                events.append(event)
+        return events
+
+    def replace_rules(self, rules: Sequence[Rule]) -> None:
+        """Swaps the rules. States of those that decide as before stay as they are."""
+        before = {rule.id: rule for rule in self._rules}
+        fresh = {
+            rule.id
+            for rule in rules
+            if rule.id not in before or before[rule.id].fingerprint != rule.fingerprint
+        }
+        gone = fresh | (before.keys() - {rule.id for rule in rules})
+        for memory in self.symbols.values():
+            self._end(memory, [rule for rule in memory.rules if rule.id in gone])
+            memory.awaiting |= fresh
+        self._end_restored(gone)
+        self._set_rules(tuple(rules))
+
+    def replace_catalog(self, catalog: Catalog) -> None:
+        """Takes a newer catalog; a rule that no longer selects a symbol ends there silently."""
+        self.catalog = catalog
+        for memory in self.symbols.values():
+            self._select(memory)
+
+    def changes(self, *, everything: bool = False) -> Changes:
+        """What must be kept since the last call.
+
+        Peaks and the like, which may be lost in a crash, are left for a call with `everything`.
+        """
+        changes, self._changes = self._changes, Changes()
+        waiting: dict[tuple[str, str], bool] = {}
+        fingerprints = {rule.id: rule.fingerprint for rule in self._rules}
+        for (rule_id, symbol), urgent in self._dirty.items():
+            if not urgent and not everything:
+                waiting[rule_id, symbol] = False
+            elif rule_id in fingerprints:
+                state = self.symbols[symbol].states.get(rule_id, IDLE)
+                changes.states.append(StateChange(rule_id, fingerprints[rule_id], symbol, state))
+        self._dirty = waiting
+        return changes
+
+    def look(self, rule: Rule, symbol: str) -> Look | None:
+        """How a rule stands on a symbol, now and with its reason; None before its first tick."""
+        memory = self.symbols.get(symbol)
+        if memory is None:
+            return None
+        reading = self.reading(memory)
+        state = memory.states.get(rule.id, IDLE)
+        reason = step(rule, state, reading, self.stale_after).reason
+        parts = explain(rule.condition, reading, state.sides)
+        return Look(rule, state, reason, tuple(parts), reading)
+
+    def reading(self, memory: SymbolMemory) -> Reading:
+        """The fields of a symbol as of the clock."""
+        stale = self.clock - memory.tick.event_time > self.stale_after
+        return memory.reading(self.catalog, self.clock, by_tick=False, stale=stale)
+
+    def _admit(self, tick: Tick) -> SymbolMemory | None:
+        memory = self.symbols.get(tick.symbol)
+        if memory is not None and tick.event_time <= memory.tick.event_time:
+            self.repeated += 1
+            return None
+        self._move_clock(tick.event_time)
+        if memory is None:
+            memory = SymbolMemory(tick, len(self.symbols))
+            self.symbols[tick.symbol] = memory
+            self._wake(memory)
+            return memory
+        was_funded = memory.tick.next_funding_time > 0
+        memory.take(tick)
+        if was_funded != (tick.next_funding_time > 0) and self.catalog.contracts is None:
+            self._select(memory)
+        return memory
+
+    def _wake(self, memory: SymbolMemory) -> None:
+        """A symbol's first tick: its rules, and what an earlier run left of it."""
+        restored = self._restored.pop(memory.symbol, [])
+        memory.states = {saved.rule_id: saved.state for saved in restored}
+        self._select(memory)
+        selected = {rule.id: rule for rule in memory.rules}
+        for saved in restored:
+            if saved.rule_id in selected:
+                self._follow(selected[saved.rule_id], memory, saved.state)
+            else:
+                memory.states.pop(saved.rule_id, None)
+                self._changes.ended.append(
+                    Ended(saved.rule_id, saved.fingerprint, saved.symbol, saved.state)
+                )
+        memory.restore(self._saved_samples.pop(memory.symbol, []))
+
+    def _select(self, memory: SymbolMemory) -> None:
+        funded = memory.tick.next_funding_time > 0
+        rules = self._index.for_symbol(memory.symbol, self.catalog, funded=funded)
+        ids = {rule.id for rule in rules}
+        self._end(memory, [rule for rule in memory.rules if rule.id not in ids])
+        memory.rules = rules
+        memory.keep_history(rules)
+        self._funding_pairs = None
+
+    def _end(self, memory: SymbolMemory, rules: Iterable[Rule]) -> None:
+        for rule in rules:
+            state = memory.states.pop(rule.id, None)
+            self._due.pop((rule.id, memory.symbol), None)
+            self._dirty.pop((rule.id, memory.symbol), None)
+            if state is not None:
+                self._changes.ended.append(Ended(rule.id, rule.fingerprint, memory.symbol, state))
+
+    def _end_restored(self, rule_ids: set[str]) -> None:
+        for symbol, saved in self._restored.items():
+            gone = [change for change in saved if change.rule_id in rule_ids]
+            self._restored[symbol] = [change for change in saved if change not in gone]
+            self._changes.ended += [
+                Ended(change.rule_id, change.fingerprint, symbol, change.state) for change in gone
+            ]
+
+    def _set_rules(self, rules: tuple[Rule, ...]) -> None:
+        if self.clock:
+            rules = tuple(_created(rule, self.clock) for rule in rules)
+        self._rules = rules
+        self._positions = {rule.id: position for position, rule in enumerate(rules)}
+        self._index = RuleIndex(rules)
+        ends = [rule.ends_at for rule in rules if rule.ends_at is not None]
+        self._next_end = min(ends, default=None)
+        for memory in self.symbols.values():
+            self._select(memory)
+        kept = {rule.id: rule for rule in rules}
+        self._due = {
+            key: (kept[key[0]], memory) for key, (_, memory) in self._due.items() if key[0] in kept
+        }
+
+    def _move_clock(self, now: int) -> None:
+        if not self.clock:  # `until D` of a replay counts from its first accepted tick
+            self.clock = now
+            self._set_rules(self._rules)
+        self.clock = max(self.clock, now)
+        if self._next_end is not None and self.clock >= self._next_end:
+            over = {r.id for r in self._rules if r.ends_at is not None and r.ends_at <= self.clock}
+            self._changes.expired += [rule.id for rule in self._rules if rule.id in over]
+            self.replace_rules([rule for rule in self._rules if rule.id not in over])
+
+    def _moved_by_time(self) -> list[tuple[Rule, SymbolMemory]]:
+        if self._funding_pairs is None:
+            self._funding_pairs = [
+                (rule, memory)
+                for memory in self.symbols.values()
+                for rule in memory.rules
+                if rule.mentions_funding
+            ]
+            self._funding_pairs.sort(key=self._order)
+        if not self._due:
+            return self._funding_pairs
+        due = [pair for pair in self._due.values() if not pair[0].mentions_funding]
+        return sorted([*self._funding_pairs, *due], key=self._order)
+
+    def _order(self, pair: tuple[Rule, SymbolMemory]) -> tuple[int, int]:
+        return self._positions[pair[0].id], pair[1].position
+
+    def _evaluate(self, rule: Rule, memory: SymbolMemory, reading: Reading) -> Event | None:
+        state = memory.states.get(rule.id, IDLE)
+        return self._apply(rule, memory, reading, step(rule, state, reading, self.stale_after))
+
+    def _pay(self, rule: Rule, memory: SymbolMemory, reading: Reading) -> Event | None:
+        state = memory.states.get(rule.id, IDLE)
+        return self._apply(rule, memory, reading, pay(rule, state, self.clock))
+
+    def _apply(
+        self, rule: Rule, memory: SymbolMemory, reading: Reading, result: Step
+    ) -> Event | None:
+        before, after = memory.states.get(rule.id, IDLE), result.state
+        if after is not before:
+            self._follow(rule, memory, after)
+            key = (rule.id, memory.symbol)
+            self._dirty[key] = self._dirty.get(key, False) or _durable(before) != _durable(after)
+        if result.told is None:
+            return None
+        already = result.told is Kind.FIRED and memory.began_true(rule, result.episode.since)
+        return event_of(rule, reading, result.told, result.episode, already=already)
+
+    def _follow(self, rule: Rule, memory: SymbolMemory, state: State) -> None:
+        memory.states[rule.id] = state
+        key = (rule.id, memory.symbol)
+        if state.phase is Phase.FIRING and (not state.told or rule.options.repeat):
+            self._due[key] = (rule, memory)
+        else:
+            self._due.pop(key, None)
+
+    def _keep_samples(
+        self, memory: SymbolMemory, reading: Reading, kept: Sequence[SeriesKey]
+    ) -> None:
+        for name, _ in kept:
+            value = reading.value(name)
+            if value is not None:
+                self._changes.samples.append(
+                    SampleKept(memory.symbol, name, reading.now, str(value.exact))
+                )
+
+
+def _created(rule: Rule, now: int) -> Rule:
+    return rule if rule.created_at else replace(rule, created_at=now)
+
+
+def _durable(state: State) -> tuple[object, ...]:
+    """What a restart must find again; the rest is rebuilt by the next ticks."""
+    return (
+        state.phase, state.since, state.hold_since, state.told, state.fired_at, state.told_at,
+        state.reminders, state.ended, state.sides,
+    )  # fmt: skip

@@ -1,0 +1,90 @@
+"""What the engine remembers of one symbol: its last tick, its interval, its windows' history."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from bot.alerts.lifecycle import State
+from bot.market.catalog import Catalog
+from bot.market.history import FINE_WINDOW, Series
+from bot.market.number import Value
+from bot.market.reading import DEFAULT_INTERVAL, HOUR, Reading, SeriesKey
+from bot.market.tick import Tick
+from bot.rules.rule import Rule
+
+# How early before T a row may already carry the next T and still tell of a settlement.
+SETTLEMENT_TOLERANCE = 1_000  # ms
+
+
+class SymbolMemory:
+    """One symbol, from its first accepted tick on. `position` is its order of appearance."""
+
+    def __init__(self, tick: Tick, position: int) -> None:
+        self.symbol = tick.symbol
+        self.position = position
+        self.tick = tick
+        self.first_time = tick.event_time
+        self.rules: tuple[Rule, ...] = ()
+        self.states: dict[str, State] = {}  # by rule id; idle ones without a past are left out
+        self.series: dict[SeriesKey, Series] = {}
+        self.awaiting: set[str] = set()  # ids of rules that are newer than the last tick
+        self._first_after: dict[str, int] = {}
+        self._observed_interval = 0
+
+    def take(self, tick: Tick) -> None:
+        """Follows an accepted tick, which is newer than the last."""
+        settled_at = self.tick.next_funding_time
+        step = tick.next_funding_time - settled_at
+        settled = settled_at > 0 and tick.event_time >= settled_at - SETTLEMENT_TOLERANCE
+        if settled and 0 < step <= 8 * HOUR:
+            self._observed_interval = step
+        self.tick = tick
+        if self.awaiting:
+            self._first_after.update(dict.fromkeys(self.awaiting, tick.event_time))
+            self.awaiting.clear()
+
+    def reading(self, catalog: Catalog, now: int, *, by_tick: bool, stale: bool) -> Reading:
+        info = catalog.funding.get(self.symbol)
+        said = info.interval_hours * HOUR if info is not None else 0
+        return Reading(
+            self.tick,
+            now,
+            by_tick=by_tick,
+            stale=stale,
+            interval=said or self._observed_interval or DEFAULT_INTERVAL,
+            funding_info=info,
+            series=self.series,
+            first_tick=self.first_time,
+        )
+
+    def began_true(self, rule: Rule, since: int) -> bool:
+        """Whether an episode began with the first thing that the rule saw of this symbol."""
+        return rule.id in self.awaiting or since == self._first_after.get(rule.id, self.first_time)
+
+    def remember(self, reading: Reading) -> list[SeriesKey]:
+        """Adds a fresh reading to the history; returns the coarse series that kept a sample."""
+        kept = []
+        for key, series in self.series.items():
+            value = reading.value(key[0])
+            if value is not None and series.add(reading.now, value) and series.coarse:
+                kept.append(key)
+        return kept
+
+    def keep_history(self, rules: Iterable[Rule]) -> None:
+        """Keeps just the history that these rules look back on; what is there already stays."""
+        spans: dict[SeriesKey, int] = {}
+        for rule in rules:
+            for term in rule.windows:
+                key = (term.field, term.window > FINE_WINDOW)
+                spans[key] = max(spans.get(key, 0), term.window)
+        for key, span in spans.items():
+            if key not in self.series:
+                self.series[key] = Series(span, coarse=key[1])
+            self.series[key].span = max(span, self.series[key].span)
+        self.series = {key: self.series[key] for key in spans}
+
+    def restore(self, samples: Iterable[tuple[str, int, str]]) -> None:
+        """Takes saved minute samples (field, time, exact text) of the coarse series, in order."""
+        for field, time, text in samples:
+            series = self.series.get((field, True))
+            if series is not None and time < self.first_time:
+                series.add(time, Value.of(Fraction(text)))
