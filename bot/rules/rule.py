@@ -110,6 +110,13 @@ class Rule:
                 return word in ("<", "<=", "below")
         return False
 
+    @cached_property
+    def windows(self) -> tuple[Term, ...]:
+        """The terms that look back, in the condition and in what clears it."""
+        clear = self.options.clear
+        terms = self.condition.terms + (clear.terms if clear is not None else ())
+        return tuple(term for term in terms if term.window)
+
     @property
     def ends_at(self) -> int | None:
         """The moment at which `until` ends the rule, epoch ms."""

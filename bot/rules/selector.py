@@ -101,9 +101,7 @@ def _in_class(entry: str, contract: Contract) -> bool:
     return contract.contract_type in kinds[entry]
 
 
-def read_selection(
-    entries: list[str], groups: Mapping[str, list[str]] | None = None
-) -> Selection:
+def read_selection(entries: list[str], groups: Mapping[str, list[str]] | None = None) -> Selection:
     """A selection from its written entries; names in any case.
 
     Raises:
