@@ -7,7 +7,7 @@ Sources: the venue's "Mark Price Stream" page (fields e E s p i P r T), its chan
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -15,6 +15,8 @@ from bot.market.tick import Tick
 
 EVENT = "markPriceUpdate"
 COIN_MARGINED = 2
+_MAX_WORDS = 200  # characters of the venue's own words
+_TIME_LIMIT = 1 << 1000  # larger integers fit no float; they name no time
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,14 @@ class Frame:
     """What one frame held: ticks in the order of their rows, and what was passed over.
 
     `skipped` counts by reason: "foreign" (not a mark price update), "coin-m", "incomplete" (no
-    name or no event time). `answer` is the venue's reply to a request, where it was one.
+    name or no event time). `answer` is the venue's reply to a request, where it was one. `stream`
+    is the name that the combined wrapper gave.
     """
 
     ticks: tuple[Tick, ...] = ()
     skipped: Counter[str] = field(default_factory=Counter)
     answer: "Answer | None" = None
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Answer:
 
 
 class BrokenFrameError(ValueError):
-    """The frame is not JSON."""
+    """The frame is not JSON in UTF-8."""
 
 
 class _Wrapped(msgspec.Struct):
@@ -59,9 +63,11 @@ def decode_frame(frame: bytes) -> Frame:
     """The ticks of one frame: a raw object, a raw array, or the combined wrapper.
 
     Raises:
-        BrokenFrameError: the frame is not JSON.
+        BrokenFrameError: the frame is not JSON in UTF-8.
     """
     try:
+        if not frame.isascii():
+            frame.decode()  # the decoder does not look into texts that it skips
         return _decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenFrameError(str(error)) from None
@@ -80,48 +86,48 @@ def _decode(frame: bytes) -> Frame:
         return _object(body)
     payload = bytes(wrapped.data)
     if payload[:1] == b"[":
-        return _rows(payload)
+        return _rows(payload, wrapped.stream)
     if payload[:1] == b"{":
-        return _object(payload)
-    return Frame(skipped=Counter(foreign=1))
+        return _object(payload, wrapped.stream)
+    return Frame(skipped=Counter(foreign=1), stream=wrapped.stream)
 
 
-def _rows(body: bytes) -> Frame:
+def _rows(body: bytes, stream: str = "") -> Frame:
+    skipped: Counter[str] = Counter()
     try:
-        return _sort(_decode_rows(body))
+        rows = _decode_rows(body)
     except msgspec.ValidationError:
-        skipped: Counter[str] = Counter()
-        ticks = [_judge(bytes(row), skipped) for row in _decode_list(body)]
-        frame = _sort([tick for tick in ticks if tick is not None])
-        return Frame(frame.ticks, frame.skipped + skipped)
+        judged = [_judge(bytes(row), skipped) for row in _decode_list(body)]
+        rows = [tick for tick in judged if tick is not None]
+    return Frame(_sort(rows, skipped), skipped, stream=stream)
 
 
-def _object(body: bytes) -> Frame:
+def _object(body: bytes, stream: str = "") -> Frame:
+    skipped: Counter[str] = Counter()
     try:
-        return _sort([_decode_row(body)])
+        row: Tick | None = _decode_row(body)
     except msgspec.ValidationError:
-        answer = _answer(_decode_any(body))
+        answer = _answer(_decode_object(body))
         if answer is not None:
-            return Frame(answer=answer)
-        skipped: Counter[str] = Counter()
-        tick = _judge(body, skipped)
-        frame = _sort([tick] if tick is not None else [])
-        return Frame(frame.ticks, frame.skipped + skipped)
+            return Frame(answer=answer, stream=stream)
+        row = _judge(body, skipped)
+    return Frame(_sort([row] if row is not None else [], skipped), skipped, stream=stream)
 
 
-def _sort(rows: list[Tick]) -> Frame:
-    ticks = tuple(row for row in rows if _reason(row) == "")
-    if len(ticks) == len(rows):
-        return Frame(ticks)
-    return Frame(ticks, Counter(reason for row in rows if (reason := _reason(row))))
-
-
-def _reason(row: Tick) -> str:
-    if row.event != EVENT:
-        return "foreign"
-    if row.margin == COIN_MARGINED:
-        return "coin-m"
-    return "" if row.event_time > 0 and row.symbol else "incomplete"
+def _sort(rows: list[Tick], skipped: Counter[str]) -> tuple[Tick, ...]:
+    ticks = []
+    for row in rows:
+        if row.event != EVENT:
+            skipped["foreign"] += 1
+        elif row.margin == COIN_MARGINED:
+            skipped["coin-m"] += 1
+        elif not row.symbol or not 0 < row.event_time < _TIME_LIMIT:
+            skipped["incomplete"] += 1
+        elif 0 <= row.next_funding_time < _TIME_LIMIT:
+            ticks.append(row)
+        else:
+            ticks.append(msgspec.structs.replace(row, next_funding_time=0))
+    return tuple(ticks)
 
 
 def _judge(body: bytes, skipped: Counter[str]) -> Tick | None:
@@ -131,7 +137,7 @@ def _judge(body: bytes, skipped: Counter[str]) -> Tick | None:
     except msgspec.ValidationError:
         skipped["foreign"] += 1
         return None
-    values = {key: _decode_any(raw[key]) for key in ("e", "s", "E", "T", "st") if key in raw}
+    values = {key: _plain(raw.get(key)) for key in ("e", "s", "E", "T", "st")}
     if values.get("e") != EVENT:
         skipped["foreign"] += 1
         return None
@@ -153,8 +159,18 @@ def _judge(body: bytes, skipped: Counter[str]) -> Tick | None:
     )
 
 
-def _is_time(value: Any) -> bool:
-    return type(value) is int and value > 0
+def _is_time(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 < value < _TIME_LIMIT
+
+
+def _plain(raw: msgspec.Raw | None) -> Any:
+    """A value as Python has it; None for one that is missing or too large for it."""
+    if raw is None:
+        return None
+    try:
+        return _decode_any(raw)
+    except msgspec.ValidationError:
+        return None
 
 
 def _number_text(raw: msgspec.Raw | None) -> str:
@@ -167,15 +183,17 @@ def _number_text(raw: msgspec.Raw | None) -> str:
     return body.decode() if body[:1] in b"-0123456789" else ""
 
 
-def _answer(body: Any) -> Answer | None:
+def _answer(raw: dict[str, msgspec.Raw]) -> Answer | None:
     """The two error shapes that the venue documents and sends, and the acknowledgement."""
-    if not isinstance(body, dict) or "e" in body:
+    if "e" in raw:
         return None
-    request = body.get("id") if type(body.get("id")) is int else None
-    error = body.get("error", body if "code" in body and "msg" in body else None)
+    body = {key: _plain(raw.get(key)) for key in ("id", "error", "code", "msg")}
+    request = body["id"] if type(body["id"]) is int else None
+    error = body["error"] if "error" in raw else body if "code" in raw and "msg" in raw else None
     if isinstance(error, dict):
-        return Answer(request, f"{error.get('msg', 'unknown error')} (code {error.get('code')})")
-    return Answer(request) if "result" in body and "id" in body else None
+        words = f"{error.get('msg', 'unknown error')} (code {error.get('code')})"
+        return Answer(request, words[:_MAX_WORDS])
+    return Answer(request) if "result" in raw and "id" in raw else None
 
 
 def stream_request(method: str, streams: Iterable[str], request_id: int) -> str:
@@ -192,3 +210,41 @@ def symbol_stream(symbol: str, *, every_second: bool) -> str:
 def array_stream(*, every_second: bool) -> str:
     """The stream of all symbols; TradFi symbols come in a frame of their own."""
     return "!markPrice@arr" + ("@1s" if every_second else "")
+
+
+def premium_ticks(body: bytes) -> tuple[Tick, ...]:
+    """The ticks of a GET /fapi/v1/premiumIndex answer: one object, or an array of them.
+
+    `lastFundingRate` is the stream's r, the estimate for the settlement at nextFundingTime.
+
+    Raises:
+        BrokenFrameError: the answer is not JSON in UTF-8, or is neither of the two.
+    """
+    try:
+        many = body.strip()[:1] == b"["
+        rows = _decode_list(body) if many else [_decode_object(body)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BrokenFrameError(str(error)) from None
+    judged = (_premium(row) for row in rows)
+    return tuple(tick for tick in judged if tick is not None)
+
+
+def _premium(row: msgspec.Raw | dict[str, msgspec.Raw]) -> Tick | None:
+    try:
+        raw = _decode_object(row) if isinstance(row, msgspec.Raw) else row
+    except msgspec.DecodeError:
+        return None
+    symbol, event_time = _plain(raw.get("symbol")), _plain(raw.get("time"))
+    if not isinstance(symbol, str) or not symbol or not _is_time(event_time):
+        return None
+    funding_time = _plain(raw.get("nextFundingTime"))
+    return Tick(
+        symbol=symbol,
+        event_time=event_time,
+        mark=_number_text(raw.get("markPrice")),
+        index=_number_text(raw.get("indexPrice")),
+        settle=_number_text(raw.get("estimatedSettlePrice")),
+        rate=_number_text(raw.get("lastFundingRate")),
+        next_funding_time=funding_time if _is_time(funding_time) else 0,
+        event=EVENT,
+    )

@@ -5,15 +5,18 @@ adjusted symbols (a missing one pays every 8 h unless its own steps say otherwis
 """
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from bot.market.number import Value, parse_number
 
 PERPETUAL = "PERPETUAL"
 TRADFI = "TRADIFI_PERPETUAL"  # the venue's spelling
+_INTERVAL = "fundingIntervalHours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,9 @@ class Catalog:
         """
         rows = body.get("symbols") if isinstance(body, dict) else None
         if not isinstance(rows, list):
-            raise ValueError('expected an exchangeInfo object with a list under "symbols"')
+            raise ValueError(  # noqa: TRY004 - what is wrong is the file, not a caller's type
+                'expected an exchangeInfo object with a list under "symbols"'
+            )
         contracts = {
             row["symbol"]: Contract(
                 row["symbol"], str(row.get("contractType", "")), str(row.get("status", ""))
@@ -92,16 +97,54 @@ class Catalog:
             ValueError: the answer is not a list.
         """
         if not isinstance(body, list):
-            raise ValueError("expected a fundingInfo list")
+            raise ValueError("expected a fundingInfo list")  # noqa: TRY004 - as above
         rows = (_funding(row) for row in body if isinstance(row, dict))
         return Catalog(self.contracts, MappingProxyType({row.symbol: row for row in rows if row}))
+
+
+def read_catalog_file(body: bytes, previous: Catalog | None = None) -> Catalog:
+    """A saved catalog, laid over a previous one (several files make one catalog).
+
+    The file is a fundingInfo array, an exchangeInfo object, or one object with both under the keys
+    `fundingInfo` and `exchangeInfo`. A later file's rows win, symbol by symbol.
+
+    Raises:
+        ValueError: the file is not JSON, or none of the three.
+    """
+    before = previous or Catalog()
+    try:
+        saved = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if isinstance(saved, list):
+        if saved and not any(isinstance(row, dict) and _INTERVAL in row for row in saved):
+            raise ValueError(f'expected fundingInfo rows: none of the array has "{_INTERVAL}"')
+        return _over(before, Catalog().with_funding_info(saved))
+    if not isinstance(saved, dict) or not saved.keys() & {"symbols", "fundingInfo", "exchangeInfo"}:
+        raise ValueError(
+            'expected a fundingInfo array, an exchangeInfo object, or an object with "fundingInfo"'
+            ' and "exchangeInfo"'
+        )
+    taken = Catalog().with_exchange_info(saved) if "symbols" in saved else Catalog()
+    if "exchangeInfo" in saved:
+        taken = taken.with_exchange_info(saved["exchangeInfo"])
+    if "fundingInfo" in saved:
+        taken = taken.with_funding_info(saved["fundingInfo"])
+    return _over(before, taken)
+
+
+def _over(before: Catalog, after: Catalog) -> Catalog:
+    contracts = before.contracts
+    if after.contracts is not None:
+        contracts = MappingProxyType({**(before.contracts or {}), **after.contracts})
+    return Catalog(contracts, MappingProxyType({**before.funding, **after.funding}))
 
 
 def _funding(row: dict[str, Any]) -> Funding | None:
     symbol = row.get("symbol")
     if not isinstance(symbol, str):
         return None
-    hours = row.get("fundingIntervalHours")
+    hours = row.get(_INTERVAL)
     return Funding(
         symbol,
         hours if type(hours) is int and hours > 0 else 0,

@@ -68,7 +68,7 @@ class Series:
 
 
 def change(now: Value, base: Value, *, relative: bool) -> Value | None:
-    """f now minus f then; for prices relative: p / p0 - 1."""
+    """The present value minus the earlier one; for prices relative: p / p0 - 1."""
     if not relative:
         return Value(now.approx - base.approx, _difference, now, base)
     if base.approx == 0:

@@ -44,9 +44,9 @@ class Value:
 
 @lru_cache(maxsize=16_384)
 def parse_number(text: str) -> Value | None:
-    """The number that a text of the venue states; None where it states none.
+    r"""The number that a text of the venue states; None where it states none.
 
-    A number is what matches ``-?\\d+(\\.\\d+)?([eE][+-]?\\d+)?`` entirely.
+    A number is what matches ``-?\d+(\.\d+)?([eE][+-]?\d+)?`` entirely.
     """
     if len(text) > _MAX_LENGTH or _NUMBER.fullmatch(text) is None:
         return None

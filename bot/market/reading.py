@@ -39,7 +39,7 @@ class Reading:
         "tick",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a symbol's state holds at that moment, by name
         self,
         tick: Tick,
         now: int,
