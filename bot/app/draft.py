@@ -1,0 +1,63 @@
+"""What has been decided and is not stored yet: it survives a store that cannot write."""
+
+from collections.abc import Iterable
+
+from bot.alerts.changes import Changes
+from bot.store.records import Commit, OutboxKind, OutboxRow, Sample, SavedState, StateKey
+
+
+class Draft:
+    """Decisions in the order in which they were made, until a commit holds them.
+
+    A state that ended takes its earlier changes and its rows that nobody was sent with it.
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[StateKey, SavedState] = {}
+        self._ended: list[StateKey] = []
+        self._samples: list[Sample] = []
+        self._outbox: list[OutboxRow] = []
+        self._facts: dict[str, str] = {}
+
+    def add(self, changes: Changes) -> None:
+        for end in changes.ended:
+            key = StateKey(end.rule_id, end.fingerprint, end.symbol)
+            self._states.pop(key, None)
+            self._ended.append(key)
+            self._outbox = [row for row in self._outbox if not _belongs(row, key)]
+        for change in changes.states:
+            key = StateKey(change.rule_id, change.fingerprint, change.symbol)
+            self._states[key] = SavedState(key, change.state)
+        self._samples += [
+            Sample(kept.symbol, kept.field, kept.time, kept.value) for kept in changes.samples
+        ]
+
+    def add_rows(self, rows: Iterable[OutboxRow]) -> None:
+        self._outbox += rows
+
+    def add_fact(self, name: str, value: str) -> None:
+        self._facts[name] = value
+
+    @property
+    def is_empty(self) -> bool:
+        return not (
+            self._states or self._ended or self._samples or self._outbox or self._facts
+        )
+
+    def commit(self) -> Commit:
+        """All of it as one transaction."""
+        return Commit(
+            states=tuple(self._states.values()),
+            ended=tuple(self._ended),
+            samples=tuple(self._samples),
+            outbox=tuple(self._outbox),
+            facts=dict(self._facts),
+        )
+
+
+def _belongs(row: OutboxRow, key: StateKey) -> bool:
+    return row.kind is OutboxKind.ALERT and (row.rule_id, row.fingerprint, row.symbol) == (
+        key.rule_id,
+        key.fingerprint,
+        key.symbol,
+    )
