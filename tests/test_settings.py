@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,10 @@ def test_the_token_is_in_no_repr_and_listed_as_a_secret(tmp_path: Path) -> None:
 def test_settings_cannot_be_changed(tmp_path: Path) -> None:
     with pytest.raises(ValidationError):
         load(tmp_path).send_rate = 3  # type: ignore[misc]
+
+
+def test_the_example_names_every_variable_with_its_default(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[1] / ".env.example").read_text(encoding="utf-8")
+    given = re.findall(r"^#?([A-Z_]+)=(.*)$", text, re.MULTILINE)
+    assert sorted(name for name, _ in given) == sorted(NAMES)
+    assert load_settings(dict(given), tmp_path / ".env") == load(tmp_path)
