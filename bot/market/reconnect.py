@@ -12,7 +12,7 @@ LEAST_SPACING = 1.0  # s between the starts of two connects
 MOST_SPACING = 20.0  # s, after many failures in a row
 SLOWEST = 300.0  # s, where the venue refuses as a matter of policy
 CONNECTS = 30  # at most, in any
-WINDOW = 300.0  # s
+WINDOW = 301.0  # s: five minutes, and one so that both ends never count
 STEADY_AFTER = 60.0  # s of rows make a connection good
 LONGEST_BAN = 3 * 24 * 3600.0  # s; the venue's own maximum
 
@@ -55,7 +55,7 @@ def refusal(status: int, retry_after: str | None = None) -> Problem:
 
 
 def retry_after_seconds(text: str | None) -> float | None:
-    """A Retry-After header in seconds; None where it is missing or a date (the venue sends none)."""
+    """A Retry-After header in seconds; None where it is missing or, unlike here, a date."""
     if text is None or not text.strip().isdecimal() or len(text) > 20:
         return None
     return min(float(text), LONGEST_BAN)
@@ -86,10 +86,13 @@ class ConnectPolicy:
     def connecting(self, now: float) -> None:
         self._starts.append(now)
 
-    def ended(self, now: float, problem: Problem, rows_for: float = 0.0) -> None:
-        """A connect failed, or a connection that brought rows for so many seconds ended."""
-        if rows_for >= STEADY_AFTER:
+    def flowed(self, seconds: float) -> None:
+        """A connection that is gone now brought rows for so long."""
+        if seconds >= STEADY_AFTER:
             self._failures = 0
+
+    def ended(self, now: float, problem: Problem) -> None:
+        """A connect failed, or a connection ended."""
         slowest, first = (SLOWEST, SLOWEST / 5) if problem.slow else (MOST_SPACING, LEAST_SPACING)
         spacing = min(slowest, first * 2.0 ** min(self._failures, 16))
         jitter = 0.6 + 0.4 * self._random()

@@ -1,0 +1,161 @@
+"""The venue's REST side: its time, the catalog, and the market at one moment.
+
+Source: the venue's USDS-M "Market Data" pages, /fapi/v1/{time,exchangeInfo,fundingInfo,
+premiumIndex}. Weights 1, 1, 0 (500 calls in 5 minutes) and 10 of 2400 a minute.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import msgspec
+
+from bot.market.binance import BrokenFrameError, premium_ticks
+from bot.market.catalog import Catalog
+from bot.market.reconnect import refusal, retry_after_seconds
+from bot.market.tick import Tick
+
+TIMEOUT = httpx.Timeout(10.0, connect=5.0)  # s, each step of a request
+WHOLE = 30.0  # s, a request with its answer: a trickle would never meet the limits above
+_MAX_WORDS = 200  # characters of the venue's own words
+
+
+class RestError(Exception):
+    """A request failed, in plain words.
+
+    `retry_after` is the wait in seconds that the venue asked for; `permanent`: asking again
+    changes nothing until somebody changes something.
+    """
+
+    def __init__(
+        self, message: str, retry_after: float | None = None, *, permanent: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.permanent = permanent
+
+
+@dataclass(frozen=True, slots=True)
+class TakenCatalog:
+    """A catalog, and what went wrong with either half of it; that half is the previous one."""
+
+    catalog: Catalog
+    problems: tuple[RestError, ...] = ()
+
+
+class MarketRest:
+    """Requests to one REST root (before `/fapi`); closes its connections as a context manager."""
+
+    def __init__(self, root: str, *, trust_env: bool = True) -> None:
+        """`trust_env`: whether proxies that the environment names are used."""
+        self._root = root.rstrip("/")
+        self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=trust_env)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def server_time(self) -> int:
+        """The venue's time in ms since 1970.
+
+        Raises:
+            RestError: as do all requests.
+        """
+        body = await self._json("time")
+        moment = body.get("serverTime") if isinstance(body, dict) else None
+        if type(moment) is not int or moment <= 0:
+            raise RestError("/fapi/v1/time answered without a serverTime")
+        return moment
+
+    async def exchange_info(self) -> Any:
+        """The body of exchangeInfo as decoded JSON: for `Catalog.with_exchange_info`."""
+        return await self._json("exchangeInfo")
+
+    async def funding_info(self) -> Any:
+        """The body of fundingInfo as decoded JSON: for `Catalog.with_funding_info`."""
+        return await self._json("fundingInfo")
+
+    async def premium_index(self) -> tuple[Tick, ...]:
+        """The present row of every symbol, in the shape of the stream's."""
+        try:
+            return premium_ticks(await self._get("premiumIndex"))
+        except BrokenFrameError as error:
+            raise RestError(f"/fapi/v1/premiumIndex answered no rows: {error}") from None
+
+    async def take_catalog(self, previous: Catalog) -> TakenCatalog:
+        """A fresh catalog; a half that fails stays as it was in the previous one."""
+        catalog, problems = previous, []
+        halves: list[tuple[Callable[[], Awaitable[Any]], Callable[[Catalog, Any], Catalog]]] = [
+            (self.exchange_info, _with_contracts),
+            (self.funding_info, Catalog.with_funding_info),
+        ]
+        for request, lay in halves:
+            try:
+                catalog = lay(catalog, await request())
+            except ValueError as error:
+                problems.append(RestError(f"the catalog's answer is of another shape: {error}"))
+            except RestError as error:
+                problems.append(error)
+        return TakenCatalog(catalog, tuple(problems))
+
+    async def _json(self, name: str) -> Any:
+        body = await self._get(name)
+        try:
+            return msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise RestError(f"/fapi/v1/{name} answered no JSON: {error}") from None
+
+    async def _get(self, name: str) -> bytes:
+        path = f"/fapi/v1/{name}"
+        try:
+            async with asyncio.timeout(WHOLE):
+                answer = await self._client.get(self._root + path)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise RestError(f"BINANCE_REST_URL is no address: {error}", permanent=True) from None
+        except (httpx.HTTPError, OSError) as error:
+            words = str(error) or type(error).__name__
+            raise RestError(f"{path} cannot be reached: {words}") from None
+        if answer.status_code != 200:
+            raise _refused(path, answer)
+        return answer.content
+
+
+def _with_contracts(catalog: Catalog, body: Any) -> Catalog:
+    taken = catalog.with_exchange_info(body)
+    if not taken.contracts:
+        raise ValueError("an exchangeInfo without a single symbol")
+    return taken
+
+
+def _refused(path: str, answer: httpx.Response) -> RestError:
+    header = answer.headers.get("Retry-After")
+    status = answer.status_code
+    if status in (403, 418, 429, 451) or status >= 500:
+        problem = refusal(status, header)
+        wait = problem.wait or retry_after_seconds(header)
+        return RestError(f"{path}: {problem.words}", wait, permanent=status == 451)
+    return RestError(f"{path}: HTTP {status}{_words(answer)}", permanent=True)
+
+
+def _words(answer: httpx.Response) -> str:
+    """The venue's own words of an error, `{"code": -1121, "msg": "Invalid symbol."}`."""
+    try:
+        body = msgspec.json.decode(answer.content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    if not isinstance(body, dict) or "msg" not in body:
+        return ""
+    return f": {body['msg']} (code {body.get('code')})"[:_MAX_WORDS]
