@@ -26,4 +26,4 @@ def hint(word: str, known: Iterable[str], shown: int = 20) -> str:
 
 def quoted(text: str, longest: int = 40) -> str:
     """A text as an error shows it: in quotes, on one line, cut where it is long."""
-    return repr(text if len(text) <= longest else f"{text[:longest]}…")
+    return repr(str(text) if len(text) <= longest else f"{text[:longest]}…")

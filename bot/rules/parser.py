@@ -1,7 +1,9 @@
 """From text to condition, with a place and an expectation for everything that is wrong."""
 
-import difflib
+import re
+from collections.abc import Iterable
 from dataclasses import replace
+from fractions import Fraction
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -10,7 +12,8 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
 
 from bot.market.reading import FIELDS, Kind
-from bot.rules.expression import And, Comparison, Condition, Crossing, Node, Not, Or, Term, leaves
+from bot.rules.expression import And, Comparison, Condition, Crossing, Node, Not, Or, Term
+from bot.rules.nearest import hint, nearest, quoted
 from bot.rules.quantity import (
     Measure,
     QuantityError,
@@ -20,12 +23,12 @@ from bot.rules.quantity import (
     threshold,
 )
 
-MAX_LENGTH = 2_000  # characters of a condition
+MAX_LENGTH = 2_000  # characters of a condition, as typed and as printed
 MAX_DEPTH = 50  # brackets and nots inside one another
 SHORTEST_WINDOW, LONGEST_WINDOW = 60_000, 86_400_000  # ms
 WINDOW_FUNCTIONS = ("change", "min", "max", "avg")
 # Signs of a Chinese keyboard, one for one, so that places stay true.
-_WIDE_SIGNS = str.maketrans("＞＜％（），｜－＋", "><%(),|-+")  # noqa: RUF100
+_WIDE_SIGNS = str.maketrans("＞＜％（），｜－＋", "><%(),|-+")
 _OPERATORS = {"≥": ">=", "≤": "<="}
 
 
@@ -38,6 +41,7 @@ class ConditionError(ValueError):
         self.column = column
 
 
+@lru_cache(maxsize=4_096)  # many rules of many chats say the same
 def parse_condition(text: str) -> Condition:
     """Reads a condition.
 
@@ -45,12 +49,15 @@ def parse_condition(text: str) -> Condition:
         ConditionError: with the column and what was expected there.
     """
     tree = _parse(text, "start")
+    _check_depth(tree)
     condition = Condition(_number_crossings(_node(tree.children[0])))
-    _check_instants(condition.root)
+    # Printing lengthens a text less than tenfold.
+    if len(text) > MAX_LENGTH // 10 and len(condition.text) > MAX_LENGTH:
+        raise ConditionError(f"longer than {MAX_LENGTH} characters when written out", 1)
     return condition
 
 
-def parse_quantity(text: str, kind: Kind) -> Any:
+def parse_quantity(text: str, kind: Kind) -> Fraction:
     """Reads a bare quantity of a kind, as after `clear`; returns the exact fraction.
 
     Raises:
@@ -71,31 +78,29 @@ def parse_duration(text: str) -> int:
 @lru_cache(maxsize=1)
 def _lark() -> Lark:
     grammar = files("bot.rules").joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(
-        grammar, parser="lalr", start=["start", "quantity", "duration"], propagate_positions=True
-    )
+    return Lark(grammar, parser="lalr", start=["start", "quantity", "duration"])
 
 
 def _parse(text: str, start: str) -> Tree[Token]:
     if len(text) > MAX_LENGTH:
         raise ConditionError(f"longer than {MAX_LENGTH} characters", MAX_LENGTH + 1)
-    _check_depth(text)
     try:
         return _lark().parse(text.translate(_WIDE_SIGNS), start=start)
     except UnexpectedInput as error:
         raise _syntax_error(error, text) from None
 
 
-def _check_depth(text: str) -> None:
-    depth = nots = 0
-    for column, sign in enumerate(text, 1):
-        depth += (sign in "(（") - (sign in ")）")
+def _check_depth(tree: Tree[Token]) -> None:
+    """What follows is recursive; the parser itself is not."""
+    waiting = [(tree, 0)]
+    while waiting:
+        node, depth = waiting.pop()
         if depth > MAX_DEPTH:
-            raise ConditionError(f"more than {MAX_DEPTH} brackets inside one another", column)
-    for word in text.lower().replace("(", " ").split():
-        nots = nots + 1 if word == "not" else 0
-        if nots > MAX_DEPTH:
-            raise ConditionError(f"more than {MAX_DEPTH} times not in a row", 1)
+            raise ConditionError(
+                f"more than {MAX_DEPTH} brackets and nots inside one another", _column(node)
+            )
+        depth += node.data in ("either", "both", "negation")
+        waiting += [(child, depth) for child in node.children if isinstance(child, Tree)]
 
 
 _EXPECTED = (  # what a set of acceptable tokens means to a person; the first match speaks
@@ -103,59 +108,130 @@ _EXPECTED = (  # what a set of acceptable tokens means to a person; the first ma
     ({"NAME", "VBAR"}, "a field first, as in rate > 0.05%"),
     ({"UNIT", "PERCENT"}, "a unit, and, or, or the end"),
     ({"AND", "OR"}, "and, or, or the end"),
+    ({"NAME", "NUMBER"}, "above, below or a number"),
     ({"NUMBER"}, "a number"),
     ({"COMMA"}, "a comma and a duration, as in change(mark, 1h)"),
     ({"RPAR"}, "a closing bracket"),
-    ({"VBAR"}, "a closing |"),
+    ({"VBAR"}, "a closing | (between the two stands a field alone)"),
     ({"NAME"}, "a field"),
+)
+_WORDS = {"AND": "and", "OR": "or", "CROSSES": "crosses", "NOT": "not"}
+_SLIPS = (  # what people write who know other languages; matched where the parser stopped
+    (re.compile("=[=><]?|!="), "write > or >=, < or <="),
+    (re.compile("!"), "write not"),
+    (re.compile("&&?"), "write and"),
+    (re.compile(r"\|\|"), "write or"),
 )
 
 
 def _syntax_error(error: UnexpectedInput, text: str) -> ConditionError:
+    accepted, position = _stopped(error, text)
+    return _slip(text, position) or ConditionError(
+        _expected(accepted, text, position), position + 1
+    )
+
+
+def _expected(accepted: set[str], text: str, position: int) -> str:
+    expected = next((words for names, words in _EXPECTED if names <= accepted), "") or next(
+        (words for names, words in _EXPECTED if names & accepted), "the end"
+    )
+    if position >= len(text.rstrip()):
+        return f"expected {expected}, found the end"
+    word = re.compile(r"\w*").match(text, position)
+    found = (word and word[0]) or text[position]
+    near = nearest(found, [_WORDS[name] for name in accepted & set(_WORDS)], 0.6)
+    advice = f"; did you mean {near}?" if near else ""
+    return f"expected {expected}, found {quoted(found)}{advice}"
+
+
+def _slip(text: str, position: int) -> ConditionError | None:
+    """A mistake that has an answer of its own."""
+    for pattern, advice in _SLIPS:
+        found = pattern.match(text, position)
+        if found:
+            return ConditionError(f"{advice}, found {quoted(found[0])}", position + 1)
+    if text[position : position + 1] in (",", "，"):
+        return _with_comma(text, position)
+    before = text[:position].translate(_WIDE_SIGNS)
+    if text[position : position + 1] in (")", "）") and before.count("(") <= before.count(")"):
+        return ConditionError("a closing bracket without an opening one", position + 1)
+    return None
+
+
+def _stopped(error: UnexpectedInput, text: str) -> tuple[set[str], int]:
+    """The kinds of token that could have come, and the position at which none of them did."""
+    end = len(text.rstrip())
     if isinstance(error, UnexpectedCharacters):
-        accepted, found = error.allowed or set(), text[error.pos_in_stream]
-        column = error.pos_in_stream + 1
-    else:
-        assert isinstance(error, UnexpectedToken | UnexpectedEOF)
-        accepted = error.accepts if isinstance(error, UnexpectedToken) else set(error.expected)
-        accepted = accepted or set(error.expected)
-        token = getattr(error, "token", None)
-        at_end = token is None or token.type == "$END"
-        found = "the end" if at_end else str(token)
-        column = len(text.rstrip()) + 1 if at_end else token.start_pos + 1
-    expected = next((words for names, words in _EXPECTED if names <= accepted), "")
-    if not expected:
-        expected = next((words for names, words in _EXPECTED if names & accepted), "something else")
-    found = found if found == "the end" else repr(found)
-    return ConditionError(f"expected {expected}, found {found}", column)
+        return set(error.allowed or ()), error.pos_in_stream or 0
+    if isinstance(error, UnexpectedToken):
+        accepted = set(error.accepts or error.expected)
+        return accepted, end if error.token.type == "$END" else error.token.start_pos or 0
+    assert isinstance(error, UnexpectedEOF)
+    return set(error.expected), end
 
 
-def _node(tree: Tree[Token]) -> Node:
+def _with_comma(text: str, position: int) -> ConditionError | None:
+    """`85,000` and `0,05`: a comma inside a number."""
+    before = re.search(r"\d{1,30}$", text[:position])
+    after = re.match(r"\d{1,30}(?:,\d{3}){0,9}(?:\.\d{1,30})?", text[position + 1 :])
+    if before is None or after is None:
+        return None
+    grouped = before[0] != "0" and re.match(r"\d{3}(?!\d)", after[0])
+    written = before[0] + ("" if grouped else ".") + after[0].replace(",", "")
+    thousand = f" or {written[:-3]}k" if grouped and written.endswith("000") else ""
+    return ConditionError(f"a number takes no comma; write {written}{thousand}", position + 1)
+
+
+def _node(tree: Any) -> Node:
     children: list[Any] = [child for child in tree.children if child is not None]
     if tree.data in ("either", "both"):
+        if tree.data == "either":
+            _check_instants(children)
         operands = tuple(_node(child) for child in children if isinstance(child, Tree))
         return _joined(Or if tree.data == "either" else And, operands)
     if tree.data == "negation":
+        crossing = _crossing(children[-1])
+        if crossing is not None:
+            raise ConditionError(
+                "not over a crossing is no instant; turn its direction around", _column(crossing)
+            )
         return Not(_node(children[-1]))
+    return _leaf(tree.data, children)
+
+
+def _leaf(kind: str, children: list[Any]) -> Node:
     term = _term(children[0])
     exact = threshold(_quantity(children[-1], term.kind))
-    if tree.data == "comparison":
+    if kind == "comparison":
         operator = str(children[1])
         return Comparison(term, _OPERATORS.get(operator, operator), exact)
     direction = children[2] if len(children) == 4 else None
     if direction is not None and direction.lower() not in ("above", "below"):
-        raise _at(direction, f"expected above, below or a number, found {str(direction)!r}")
+        raise _at(direction, f"expected above, below or a number, found {quoted(direction)}")
     return Crossing(term, direction.lower() if direction else "", exact, 0)
 
 
 def _joined(kind: type[And | Or], operands: tuple[Node, ...]) -> Node:
     """`a and (b and c)` is `a and b and c`: one canonical form."""
-    if len(operands) == 1:
-        return operands[0]
     flat: list[Node] = []
     for operand in operands:
         flat.extend(operand.operands if isinstance(operand, kind) else [operand])
     return kind(tuple(flat))
+
+
+def _check_instants(operands: list[Any]) -> None:
+    """A crossing is an instant: `or` cannot join it with what lasts."""
+    crossings = [_crossing(operand) for operand in operands if isinstance(operand, Tree)]
+    first = next(filter(None, crossings), None)
+    if first is not None and None in crossings:
+        raise ConditionError(
+            "or between a crossing and something else; write two rules", _column(first)
+        )
+
+
+def _crossing(tree: Tree[Token]) -> Tree[Token] | None:
+    """The leftmost crossing in a part of a condition."""
+    return min(tree.find_data("crossing"), key=_column, default=None)
 
 
 def _term(tree: Tree[Token]) -> Term:
@@ -170,6 +246,8 @@ def _term(tree: Tree[Token]) -> Term:
             raise _at(children[0], f"{function} needs a window, as in {function}(mark, 1h)")
         _known(children[0], ("abs", *WINDOW_FUNCTIONS), "function")
         return Term(_field(children[1]), "abs")
+    if function == "abs":
+        raise _at(children[0], "abs takes a field and no window, as in abs(basis)")
     _known(children[0], WINDOW_FUNCTIONS, "function")
     span = _duration(children[2])
     if not SHORTEST_WINDOW <= span <= LONGEST_WINDOW:
@@ -180,40 +258,39 @@ def _term(tree: Tree[Token]) -> Term:
 
 
 def _field(token: Token) -> str:
-    return _known(token, tuple(FIELDS), "field")
+    return _known(token, FIELDS, "field")
 
 
-def _known(token: Token, names: tuple[str, ...], what: str) -> str:
+def _known(token: Token, names: Iterable[str], what: str) -> str:
     name = token.lower()
     if name in names:
         return str(name)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}"
-    raise _at(token, f"unknown {what} {str(token)!r}; {hint}")
+    raise _at(token, f"unknown {what} {quoted(token)}; {hint(token, names)}")
 
 
-def _quantity(tree: Tree[Token], kind: Kind) -> Any:
-    children: list[Any] = [child for child in tree.children if child is not None]
-    negative = isinstance(children[0], Token) and children[0] in ("-", "−")
+def _quantity(tree: Tree[Token], kind: Kind) -> Fraction:
+    negative = tree.children[0] in ("-", "−")
     try:
-        return read_quantity(kind, negative, _measures(children))
+        return read_quantity(kind, negative, _measures(tree))
     except QuantityError as error:
-        raise ConditionError(str(error), _column(tree)) from None
+        raise ConditionError(str(error), error.place or _column(tree)) from None
 
 
 def _duration(tree: Tree[Token]) -> int:
     try:
-        return read_duration(_measures(tree.children))
+        return read_duration(_measures(tree))
     except QuantityError as error:
-        raise ConditionError(str(error), _column(tree)) from None
+        raise ConditionError(str(error), error.place or _column(tree)) from None
 
 
-def _measures(children: list[Any]) -> list[Measure]:
-    trees = [child for child in children if isinstance(child, Tree)]
-    return [
-        Measure(str(tree.children[0]), str(tree.children[1] or "") if tree.children[1:] else "")
-        for tree in trees
-    ]
+def _measures(tree: Tree[Token]) -> list[Measure]:
+    measures = []
+    for child in tree.children:
+        if isinstance(child, Tree):
+            number, unit = child.children
+            place = _position(unit) + 1 if unit else None
+            measures.append(Measure(str(number), str(unit or ""), place))
+    return measures
 
 
 def _number_crossings(root: Node) -> Node:
@@ -225,35 +302,21 @@ def _number_crossings(root: Node) -> Node:
         if isinstance(node, Crossing):
             count += 1
             return replace(node, position=count - 1)
-        if isinstance(node, Not):
-            return Not(numbered(node.operand))
         if isinstance(node, And | Or):
             return type(node)(tuple(numbered(operand) for operand in node.operands))
-        return node
+        return node  # a negation holds no crossing
 
     return numbered(root)
 
 
-def _check_instants(node: Node) -> None:
-    """A crossing is an instant: it cannot be negated, nor joined by `or` with what lasts."""
-    if isinstance(node, Not):
-        if _has_crossing(node):
-            raise ConditionError("not over a crossing is never an instant; turn its direction", 1)
-        return
-    if isinstance(node, And | Or):
-        for operand in node.operands:
-            _check_instants(operand)
-    if isinstance(node, Or) and len({_has_crossing(operand) for operand in node.operands}) > 1:
-        raise ConditionError("or between a crossing and something else; write two rules", 1)
-
-
-def _has_crossing(node: Node) -> bool:
-    return any(isinstance(leaf, Crossing) for leaf in leaves(node))
-
-
 def _at(token: Token, message: str) -> ConditionError:
-    return ConditionError(message, (token.start_pos or 0) + 1)
+    return ConditionError(message, _position(token) + 1)
 
 
 def _column(tree: Tree[Token]) -> int:
-    return (tree.meta.start_pos if not tree.meta.empty else 0) + 1
+    """Where a tree begins, from 1."""
+    return _position(next(tree.scan_values(lambda value: isinstance(value, Token)))) + 1
+
+
+def _position(token: Any) -> int:
+    return token.start_pos or 0

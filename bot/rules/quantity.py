@@ -1,21 +1,34 @@
 """Quantities as people write them: `0.05%`, `5bp`, `1h30m`, `85k`; read and printed exactly."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from bot.market.number import Value
 from bot.market.reading import Kind
+from bot.rules.nearest import quoted
 
 TIME_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}  # ms
 RATIO_UNITS = {"%": Fraction(1, 100), "bp": Fraction(1, 10_000), "bps": Fraction(1, 10_000)}
 PRICE_UNITS = {"k": Fraction(1_000)}
 LARGEST_BARE_RATIO = Fraction(5, 100)
-_MAX_NUMBER = 60  # characters; a longer one names no quantity
-_MAX_EXPONENT = 30
+LONGEST_DURATION = 3_650 * TIME_UNITS["d"]  # ms; a longer one names no moment that matters
+# No quantity needs more; canonical texts stay within what is read again.
+_MAX_NUMBER = 100  # characters
+_MAX_EXPONENT = 99
+_MAX_DIGITS = 30  # of the value, on either side of the point
+_TOO_LONG = "this number is too long or too large"
 
 
 class QuantityError(ValueError):
-    """The quantity cannot be meant like this; the message says what is expected."""
+    """The quantity cannot be meant like this; the message says what is expected.
+
+    `place` is that of the part that is wrong, None where it is the whole quantity.
+    """
+
+    def __init__(self, message: str, place: int | None = None) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +37,19 @@ class Measure:
 
     number: str
     unit: str
+    place: int | None = None  # of the unit, in whatever text it was read from
+
+
+class Threshold(Value):
+    """A quantity as a value to compare with; equal to another one of the same exact value."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Threshold) and self.exact == other.exact
+
+    def __hash__(self) -> int:
+        return hash(self.exact)
 
 
 def read_quantity(kind: Kind, negative: bool, measures: list[Measure]) -> Fraction:
@@ -33,6 +59,8 @@ def read_quantity(kind: Kind, negative: bool, measures: list[Measure]) -> Fracti
         QuantityError: a unit that the kind does not take, a bare time, an ambiguous bare ratio.
     """
     value = _READERS[kind](measures)
+    if value >= 10**_MAX_DIGITS or (value * 10**_MAX_DIGITS).denominator != 1:
+        raise QuantityError(_TOO_LONG)
     return -value if negative else value
 
 
@@ -44,7 +72,9 @@ def read_duration(measures: list[Measure]) -> int:
     """
     value = _read_time(measures)
     if value.denominator != 1:
-        raise QuantityError("a duration shorter than a millisecond; write 1s or more")
+        raise QuantityError("a duration in parts of a millisecond; write whole seconds")
+    if value > LONGEST_DURATION:
+        raise QuantityError("a duration longer than 3650d")
     return int(value)
 
 
@@ -59,47 +89,43 @@ def _read_time(measures: list[Measure]) -> Fraction:
             )
         if unit not in TIME_UNITS:
             raise QuantityError(
-                f"unknown unit {measure.unit!r} for a time; use s, m, h or d, as in 1h30m"
+                f"unknown unit {quoted(measure.unit)} for a time; use s, m, h or d, as in 1h30m",
+                measure.place,
             )
         total += number(measure.number) * TIME_UNITS[unit]
     return total
 
 
 def _read_ratio(measures: list[Measure]) -> Fraction:
-    measure = _only(measures)
-    unit = measure.unit.lower()
+    measure = _only(measures, RATIO_UNITS, "a ratio; use %, bp or a bare fraction, as in 0.05%")
     value = number(measure.number)
-    if not unit:
-        if value > LARGEST_BARE_RATIO:
-            percent = decimal_text(value * 100)
-            raise QuantityError(
-                f"{measure.number} = {percent} %; write {measure.number}% or {percent}%"
-            )
-        return value
-    if unit not in RATIO_UNITS:
+    if measure.unit:
+        return value * RATIO_UNITS[measure.unit.lower()]
+    if value > LARGEST_BARE_RATIO:
+        percent = decimal_text(value * 100)
         raise QuantityError(
-            f"unknown unit {measure.unit!r} for a ratio; use %, bp or a bare fraction, as in 0.05%"
+            f"{measure.number} = {percent} %; write {measure.number}% or {percent}%"
         )
-    return value * RATIO_UNITS[unit]
+    return value
 
 
 def _read_price(measures: list[Measure]) -> Fraction:
-    measure = _only(measures)
-    unit = measure.unit.lower()
-    if unit and unit not in PRICE_UNITS:
-        raise QuantityError(
-            f"unknown unit {measure.unit!r} for a price; use a plain number or k, as in 85k"
-        )
-    return number(measure.number) * PRICE_UNITS.get(unit, 1)
+    measure = _only(measures, PRICE_UNITS, "a price; use a plain number or k, as in 85k")
+    return number(measure.number) * PRICE_UNITS.get(measure.unit.lower(), 1)
 
 
 _READERS = {Kind.TIME: _read_time, Kind.RATIO: _read_ratio, Kind.PRICE: _read_price}
 
 
-def _only(measures: list[Measure]) -> Measure:
-    if len(measures) != 1:
-        raise QuantityError("only a time is written in several parts, as in 1h30m")
-    return measures[0]
+def _only(measures: list[Measure], units: Mapping[str, Fraction], meant: str) -> Measure:
+    measure = measures[0]
+    if measure.unit and measure.unit.lower() not in units:
+        raise QuantityError(f"unknown unit {quoted(measure.unit)} for {meant}", measure.place)
+    if len(measures) > 1:
+        raise QuantityError(
+            "only a time is written in several parts, as in 1h30m; write a number without blanks"
+        )
+    return measure
 
 
 def number(text: str) -> Fraction:
@@ -108,9 +134,9 @@ def number(text: str) -> Fraction:
     Raises:
         QuantityError: it is too long or too large to name anything.
     """
-    _, _, exponent = text.lower().partition("e")
+    _, _, exponent = text[:_MAX_NUMBER].lower().partition("e")
     if len(text) > _MAX_NUMBER or (exponent and abs(int(exponent)) > _MAX_EXPONENT):
-        raise QuantityError("this number is too long or too large")
+        raise QuantityError(_TOO_LONG)
     return Fraction(text)
 
 
@@ -123,7 +149,7 @@ def quantity_text(kind: Kind, value: Fraction) -> str:
 
 def duration_text(milliseconds: Fraction | int) -> str:
     """`1h30m`, `45s`, `-10m`: the parts that are not zero, largest first."""
-    rest = Fraction(abs(milliseconds))
+    rest = abs(Fraction(milliseconds))
     parts = []
     for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000)):
         count, rest = divmod(rest, Fraction(size))
@@ -137,14 +163,13 @@ def duration_text(milliseconds: Fraction | int) -> str:
 def decimal_text(value: Fraction) -> str:
     """A fraction with a finite decimal form, written out: no exponent, no trailing zeros."""
     sign = "-" if value < 0 else ""
-    whole, rest = divmod(abs(value), Fraction(1))
-    digits = []
-    while rest:
-        digit, rest = divmod(rest * 10, Fraction(1))
-        digits.append(str(digit))
-    return f"{sign}{whole}" + ("." + "".join(digits) if digits else "")
+    places = 0
+    while abs(value.numerator) * 10**places % value.denominator:
+        places += 1
+    digits = str(abs(value.numerator) * 10**places // value.denominator).zfill(places + 1)
+    return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"
 
 
-def threshold(value: Fraction) -> Value:
+def threshold(value: Fraction) -> Threshold:
     """A quantity as a value to compare with."""
-    return Value.of(value)
+    return Threshold(float(value), Fraction, value)

@@ -2,9 +2,11 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 
+from bot.market.number import compare
 from bot.market.reading import Kind
 from bot.rules.expression import Comparison, Condition, Not, Term, leaves
 from bot.rules.quantity import duration_text, quantity_text
@@ -57,8 +59,9 @@ class Options:
 class Rule:
     """A rule as the engine runs it.
 
-    `id` is "file:<name>" for a rule of the file and "watch:<number>" for a chat's watch; `name`
-    is what people read. `created_at` (epoch ms) counts for `until D`; 0: not known yet.
+    `id` is "file:<name>" for a rule of the file and "watch:<chat id>:<number>" for a chat's
+    watch; `name` is what people read. `created_at` (epoch ms) counts for `until D`; 0: not known
+    yet.
     """
 
     id: str
@@ -135,9 +138,17 @@ def clear_text(condition: Condition, clear: Condition) -> str:
     root, cleared = condition.root, clear.root
     if isinstance(root, Comparison) and isinstance(cleared, Not):
         moved = cleared.operand
-        if isinstance(moved, Comparison) and replace(moved, threshold=root.threshold) == root:
+        if isinstance(moved, Comparison) and loosens(root, moved):
             return quantity_text(moved.term.kind, moved.threshold.exact)
     return clear.text
+
+
+def loosens(condition: Comparison, clear: Comparison) -> bool:
+    """Whether `clear` is the same comparison with a threshold that is no stricter."""
+    if replace(clear, threshold=condition.threshold) != condition:
+        return False
+    order = compare(clear.threshold, condition.threshold)
+    return order <= 0 if condition.operator in (">", ">=") else order >= 0
 
 
 def option_words(condition: Condition, options: Options) -> list[str]:
@@ -150,9 +161,17 @@ def option_words(condition: Condition, options: Options) -> list[str]:
     words = [f"{word} {duration_text(value)}" for word, value in durations if value]
     if options.clear is not None:
         words.insert(1 if options.hold else 0, f"clear {clear_text(condition, options.clear)}")
+    if options.until is not None:
+        words.append(f"until {moment_text(options.until)}")
     words += ["once"] * options.once + ["quiet"] * options.quiet
     if options.severity is not Severity.INFO:
         words.append(f"severity {options.severity}")
     if options.resolved is not None:
         words.append(f"resolved {'on' if options.resolved else 'off'}")
     return words
+
+
+def moment_text(milliseconds: int) -> str:
+    """A moment (epoch ms) in ISO 8601, UTC: `2026-12-31T08:00:00Z`."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+    return moment.isoformat().replace("+00:00", "Z")
