@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from bot.store.records import ChatRow, Commit, Committed, OutboxRow, Saved
+from bot.store.records import (
+    ChatRow,
+    Commit,
+    Committed,
+    OutboxRow,
+    OutboxStatus,
+    Saved,
+)
 
 
 class StoreError(Exception):
@@ -29,7 +36,11 @@ class Store(Protocol):
         """Everything a start needs, but the outbox."""
 
     async def commit(self, commit: Commit) -> Committed:
-        """Applies a commit whole. Rows whose key exists are passed over."""
+        """Applies a commit whole. Rows whose key exists are passed over.
+
+        What has ended goes before the new is stored; an alert that is leased is not dropped, it
+        may have arrived. Of a chat that is known `not_before` and `next_watch` never go down.
+        """
 
     async def lease(
         self, now: int, until: int, limit: int, busy_chats: frozenset[int] = frozenset()
@@ -37,32 +48,56 @@ class Store(Protocol):
         """Claims rows that may be sent now, at most `limit`.
 
         Eligible: status new, or leased with a lapsed lease (marked doubtful: it may have
-        arrived), or uncertain; row and chat `not_before` passed; chat enabled and not in
-        `busy_chats`. Within a chat and topic order is kept: replies first, then by id; a row is
-        not claimed while an earlier one of the same order waits or is under way.
-        The claimed rows are leased until `until`, `attempts` counted up.
+        arrived), or uncertain (likewise); row and chat `not_before` passed; chat enabled and not
+        in `busy_chats`. A chat without a row is enabled.
+
+        Order is kept per chat, its topics together: replies first, then by id. Nothing of a chat
+        is claimed while another row of it is leased, nor behind a row that waits for its
+        `not_before`. What one call claims of a chat follows each other in that order and is meant
+        to go together: one row, or several alerts (of whatever topics), all doubtful or none. The
+        chat that has been due for longest comes first.
+
+        The claimed rows are leased until `until`, `attempts` counted up. A store that only one
+        program can open takes the leases it finds at its start as lapsed.
         """
 
     async def settle(self, rows: Sequence[OutboxRow], chats: Sequence[ChatRow] = ()) -> int:
         """Writes back leased rows with their new status, and chats changed by the outcome.
 
         Fenced: a row counts only while its stored status is leased with the same `attempts`;
-        returns how many counted.
+        returns how many counted. Of a row status, topic, payload, doubtful, `not_before`,
+        message_id, sent_at and error are written (and `lease_until` where it stays leased); of a
+        chat that is known only `disabled` and `not_before`.
         """
 
-    async def chat_rows(self, chat_id: int, rule_id: str, symbol: str, episode: int) -> list[
-        OutboxRow
-    ]:
+    async def chat_rows(
+        self, chat_id: int, rule_id: str, symbol: str, episode: int
+    ) -> list[OutboxRow]:
         """The alert rows of one episode in one chat, oldest first (to reply to, or to edit)."""
 
     async def pending(self, chat_id: int | None = None) -> int:
         """How many rows are neither sent nor dead."""
 
+    async def outbox_counts(self) -> dict[OutboxStatus, int]:
+        """How many rows are in each status."""
+
     async def next_due(self, now: int) -> int | None:
-        """When the next waiting row becomes eligible by time, None where none waits."""
+        """When the next chat's turn comes, `now` where one's has; None where nothing waits.
 
-    async def prune(self, before: int) -> int:
-        """Removes sent and dead rows, handled updates and samples older than `before`."""
+        What is leased counts from the end of its lease, a disabled chat not at all.
+        """
 
-    async def move_chat(self, old: int, new: int) -> None:
-        """Follows a group that became a supergroup: chat, watches, states and waiting rows."""
+    async def prune(self, before: int, samples_before: int | None = None) -> int:
+        """Removes sent and dead rows created, updates handled and samples taken before that.
+
+        `samples_before` is for samples alone where they are kept for another time. Returns how
+        many were removed.
+        """
+
+    async def move_chat(self, old: int, new: int) -> dict[str, str]:
+        """Follows a group that became a supergroup: chat, watches, states and waiting rows.
+
+        Returns the rule ids that changed, old to new. A watch keeps its number unless the
+        supergroup has one of that number. What was sent stays the old chat's: its message ids
+        mean nothing in the new one.
+        """

@@ -106,7 +106,9 @@ class Commit(msgspec.Struct, frozen=True):
     """Everything that one decision changes, stored in one transaction or not at all.
 
     `update_id` is the Telegram update whose effects these are: where it was handled before,
-    nothing of the commit is applied.
+    nothing of the commit is applied. `at` (epoch ms) says when: handled updates are forgotten by
+    age. Where it is 0 the youngest row of `outbox` tells; without one the update is never
+    forgotten.
     """
 
     states: tuple[SavedState, ...] = ()
@@ -118,6 +120,7 @@ class Commit(msgspec.Struct, frozen=True):
     chats: tuple[ChatRow, ...] = ()
     facts: dict[str, str] = {}  # named single values: heartbeat, last good rules file, admins ...
     update_id: int | None = None
+    at: int = 0
 
 
 class Committed(msgspec.Struct, frozen=True):

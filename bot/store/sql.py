@@ -1,0 +1,141 @@
+"""The store on a database: every method is one transaction in one writer thread."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from msgspec import MsgspecError
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.store import transactions
+from bot.store.dialect import Database, database
+from bot.store.migrate import migrate
+from bot.store.port import StoreError
+from bot.store.records import ChatRow, Commit, Committed, OutboxRow, OutboxStatus, Saved
+from bot.store.transactions import Transaction
+
+_Result = TypeVar("_Result")
+
+
+class SqlStore:
+    """A `Store` on SQLite: `sqlite:////absolute/file.db` or `sqlite:///relative.db`.
+
+    One thread owns the one connection, so that a transaction is never spread over awaits:
+    cancelling a caller neither leaves one open nor undoes it. What had been asked for before a
+    cancel is done all the same, but a lease that reached nobody is taken back.
+
+    Raises:
+        StoreError: the URL names no database that is known.
+    """
+
+    def __init__(self, url: str | Database) -> None:
+        self._database = database(url) if isinstance(url, str) else url
+        self._thread: ThreadPoolExecutor | None = None
+        self._engine: Engine | None = None
+
+    async def open(self) -> None:
+        if self._thread is not None:
+            raise StoreError(f"The database {self._database.name} is open already")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        try:
+            await self._submit(self._open)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            done = asyncio.get_running_loop().run_in_executor(thread, self._close)
+            thread.shutdown(wait=False)
+            await asyncio.shield(done)
+
+    async def load(self) -> Saved:
+        return await self._run(transactions.load)
+
+    async def commit(self, commit: Commit) -> Committed:
+        return await self._run(transactions.commit, commit)
+
+    async def lease(
+        self, now: int, until: int, limit: int, busy_chats: frozenset[int] = frozenset()
+    ) -> Sequence[OutboxRow]:
+        claimed: list[tuple[OutboxRow, OutboxRow]] = []
+
+        def work(transaction: Transaction) -> None:
+            claimed.extend(transactions.lease(transaction, now, until, limit, busy_chats))
+
+        try:
+            await self._run(work)
+        except asyncio.CancelledError:
+            self._later(transactions.unlease, claimed)
+            raise
+        return [after for _, after in claimed]
+
+    async def settle(self, rows: Sequence[OutboxRow], chats: Sequence[ChatRow] = ()) -> int:
+        return await self._run(transactions.settle, rows, chats)
+
+    async def chat_rows(
+        self, chat_id: int, rule_id: str, symbol: str, episode: int
+    ) -> list[OutboxRow]:
+        return await self._run(transactions.chat_rows, chat_id, rule_id, symbol, episode)
+
+    async def pending(self, chat_id: int | None = None) -> int:
+        return await self._run(transactions.pending, chat_id)
+
+    async def outbox_counts(self) -> dict[OutboxStatus, int]:
+        return await self._run(transactions.outbox_counts)
+
+    async def next_due(self, now: int) -> int | None:
+        return await self._run(transactions.next_due, now)
+
+    async def prune(self, before: int, samples_before: int | None = None) -> int:
+        limit = before if samples_before is None else samples_before
+        return await self._run(transactions.prune, before, limit)
+
+    async def move_chat(self, old: int, new: int) -> dict[str, str]:
+        return await self._run(transactions.move_chat, old, new)
+
+    async def _run(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
+        return await self._submit(self._transact, work, *arguments)
+
+    async def _submit(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
+        """Runs it in the thread, to its end also where the caller is cancelled."""
+        if self._thread is None:
+            raise StoreError(f"The database {self._database.name} is not open")
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(loop.run_in_executor(self._thread, work, *arguments))
+
+    def _later(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Runs it after what is under way; nobody waits for it or hears of its failure."""
+        if self._thread is not None:
+            self._thread.submit(self._transact, work, *arguments)
+
+    # What follows runs in the writer thread.
+
+    def _open(self) -> None:
+        self._database.acquire()
+        self._engine = self._database.engine()
+        self._transact(self._prepare)
+
+    def _prepare(self, transaction: Transaction) -> None:
+        migrate(transaction.connection, self._database.name)
+        if self._database.exclusive:
+            transactions.abandon_leases(transaction)
+
+    def _close(self) -> None:
+        try:
+            if self._engine is not None:
+                self._engine.dispose()
+        finally:
+            self._engine = None
+            self._database.release()
+
+    def _transact(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
+        assert self._engine is not None
+        try:
+            with self._engine.begin() as connection:
+                return work(Transaction(connection, self._database), *arguments)
+        except (SQLAlchemyError, MsgspecError) as error:
+            raise StoreError(self._database.words(error)) from error
