@@ -66,11 +66,16 @@ def decode_frame(frame: bytes) -> Frame:
         BrokenFrameError: the frame is not JSON in UTF-8.
     """
     try:
-        if not frame.isascii():
-            frame.decode()  # the decoder does not look into texts that it skips
+        _check_text(frame)
         return _decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenFrameError(str(error)) from None
+
+
+def _check_text(body: bytes) -> None:
+    """The decoder does not look into texts that it skips."""
+    if not body.isascii():
+        body.decode()
 
 
 def _decode(frame: bytes) -> Frame:
@@ -221,6 +226,7 @@ def premium_ticks(body: bytes) -> tuple[Tick, ...]:
         BrokenFrameError: the answer is not JSON in UTF-8, or is neither of the two.
     """
     try:
+        _check_text(body)
         many = body.strip()[:1] == b"["
         rows = _decode_list(body) if many else [_decode_object(body)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

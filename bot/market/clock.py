@@ -8,6 +8,7 @@ from bot.market.tick import Tick
 AHEAD = 60_000  # ms: a row further ahead of the clock is bad, or the clock is
 AGREEMENT = 10_000  # ms: rows whose times lie this close tell the same time
 FOLLOW_AFTER = 5.0  # s: how long rows must agree before the clock follows them
+FORGOTTEN_AFTER = 10.0  # s: without another row a claim is given up; streams send every 1 or 3 s
 SILENT_AFTER = 60.0  # s: a symbol that was not heard for so long has no say
 _CLAIMS = 8  # other times considered at once; a venue with more has none that is right
 
@@ -49,7 +50,7 @@ class VenueClock:
       is ahead of the stream is simply wrong. From then on the clock never goes back.
     * A row more than a minute ahead is rejected and becomes a claim. Rows agree with a claim while
       they lie within 10 s of its time, carried on. A claim that is 5 s old is followed, and its
-      rows accepted from then on, when at least two symbols make it (one, where no other symbol was
+      rows accepted from then on (10 s without a row end it), when at least two symbols make it (one, where no other symbol was
       heard within the last minute) and more symbols make it than have told the clock's own time
       since it began. So a single crazy symbol among good ones never moves the clock, a venue that
       jumps as a whole does after 5 s, and so does a single symbol that is alone.
@@ -84,6 +85,9 @@ class VenueClock:
             self._in_line[tick.symbol] = monotonic
         followed = 0
         if len(accepted) < len(ticks):
+            self._claims = [
+                claim for claim in self._claims if monotonic - claim.arrived <= FORGOTTEN_AFTER
+            ]
             for tick in ticks:
                 if tick.event_time > limit:
                     self._claim(tick, monotonic)
@@ -117,9 +121,6 @@ class VenueClock:
 
     def _follow(self, monotonic: float) -> int:
         """Moves the clock to a claim that is strong enough; returns by how much (ms)."""
-        self._claims = [
-            claim for claim in self._claims if monotonic - claim.arrived <= 2 * FOLLOW_AFTER
-        ]
         heard = {symbol for claim in self._claims for symbol in claim.symbols}
         heard.update(
             symbol for symbol, last in self._in_line.items() if monotonic - last <= SILENT_AFTER
