@@ -71,7 +71,13 @@ class TopicGone(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-Outcome = Sent | Later | Doubtful | Never | Refused | Moved | Unparsable | TopicGone
+class TokenRefused(msgspec.Struct, frozen=True, tag=True):
+    """The server knows no such bot: certainly not sent, and nothing will be until that changes."""
+
+    reason: str
+
+
+Outcome = Sent | Later | Doubtful | Never | Refused | Moved | Unparsable | TopicGone | TokenRefused
 
 
 class Channel(Protocol):

@@ -1,0 +1,104 @@
+"""When the next message may go to a chat: Telegram's limits, kept by ourselves.
+
+A message counts from the moment its request has begun until so long after it has been answered:
+wherever in between the server counts it, no window of the server's is ever exceeded.
+Times are seconds of any steady clock.
+"""
+
+import math
+from collections import defaultdict, deque
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Telegram asks for 1 a second per chat, 20 a minute per group, about 30 a second in all."""
+
+    per_chat: float = 1.0  # seconds between two messages to a chat
+    group_count: int = 20  # messages to a group (a negative chat id) ...
+    group_span: float = 60.0  # ... in any so many seconds
+    overall: float = 25.0  # messages in any second
+
+
+class Pacing:
+    """What has been sent when. One chat never delays another but through the overall limit."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        # Fewer than one a second is one in a longer window.
+        self._overall_count = max(1, math.floor(self.limits.overall))
+        self._overall_span = max(1.0, 1.0 / self.limits.overall)
+        self._under_way: defaultdict[int, int] = defaultdict(int)
+        self._answered: deque[float] = deque()  # of all chats, within the overall window
+        self._last: dict[int, float] = {}
+        self._group: dict[int, deque[float]] = {}
+        self._not_before: dict[int, float] = {}
+
+    def next_time(self, chat_id: int, now: float) -> float:
+        """When a message to the chat may begin: `now` where at once.
+
+        Infinity while one is under way to it, or as many in all as the overall limit allows.
+        """
+        return max(now, self._chat_time(chat_id), self._overall_time(now))
+
+    def overall_time(self, now: float) -> float:
+        """When a message to any chat may begin."""
+        return max(now, self._overall_time(now))
+
+    def note_begun(self, chat_id: int) -> None:
+        """A request to the chat goes out."""
+        self._under_way[chat_id] += 1
+
+    def note_sent(self, chat_id: int, now: float) -> None:
+        """A request to the chat has ended; whatever came of it, the server may have counted it."""
+        self._under_way[chat_id] -= 1
+        if not self._under_way[chat_id]:
+            del self._under_way[chat_id]
+        self._answered.append(now)
+        self._last[chat_id] = now
+        if chat_id < 0:
+            self._group.setdefault(chat_id, deque()).append(now)
+        self._forget(now)
+
+    def hold(self, chat_id: int, until: float) -> None:
+        """Nothing to the chat before that: a `retry_after`, or a server out of reach."""
+        self._not_before[chat_id] = max(until, self._not_before.get(chat_id, 0.0))
+
+    def held(self, now: float) -> dict[int, float]:
+        """The chats that may not be written to now, and when each may again."""
+        chats = {*self._under_way, *self._last, *self._group, *self._not_before}
+        times = {chat_id: self._chat_time(chat_id) for chat_id in chats}
+        return {chat_id: time for chat_id, time in times.items() if time > now}
+
+    def _chat_time(self, chat_id: int) -> float:
+        if chat_id in self._under_way:
+            return math.inf
+        time = self._not_before.get(chat_id, -math.inf)
+        if chat_id in self._last:
+            time = max(time, self._last[chat_id] + self.limits.per_chat)
+        sent = self._group.get(chat_id)
+        if sent and len(sent) >= self.limits.group_count:
+            time = max(time, sent[-self.limits.group_count] + self.limits.group_span)
+        return time
+
+    def _overall_time(self, now: float) -> float:
+        under_way = sum(self._under_way.values())
+        free = self._overall_count - under_way
+        if free <= 0:
+            return math.inf
+        if len(self._answered) < free:
+            return now
+        return self._answered[-free] + self._overall_span
+
+    def _forget(self, now: float) -> None:
+        """Drops what no limit looks at any more."""
+        while self._answered and self._answered[0] <= now - self._overall_span:
+            self._answered.popleft()
+        for times, span in ((self._last, self.limits.per_chat), (self._not_before, 0.0)):
+            for chat_id in [one for one, time in times.items() if time + span <= now]:
+                del times[chat_id]
+        for chat_id, sent in list(self._group.items()):
+            while sent and sent[0] <= now - self.limits.group_span:
+                sent.popleft()
+            if not sent:
+                del self._group[chat_id]
