@@ -75,15 +75,15 @@ class MemoryStore:
     async def lease(
         self, now: int, until: int, limit: int, busy_chats: frozenset[int] = frozenset()
     ) -> Sequence[OutboxRow]:
-        due = sorted(
-            (at, chat_id)
+        due = [
+            self._queue(chat_id)
             for chat_id in self._waiting.keys() - busy_chats
             if (at := self._due_at(chat_id)) is not None and at <= now
-        )
+        ]
         claimed: list[OutboxRow] = []
-        for _, chat_id in due:
+        for queue in sorted(due, key=lambda queue: queue[0].id):
             if len(claimed) < limit:
-                claimed += order.take(self._queue(chat_id), now, until, limit - len(claimed))
+                claimed += order.take(queue, now, until, limit - len(claimed))
         for row in claimed:
             self._put(row)
         return claimed

@@ -55,7 +55,7 @@ class Store(Protocol):
         is claimed while another row of it is leased, nor behind a row that waits for its
         `not_before`. What one call claims of a chat follows each other in that order and is meant
         to go together: one row, or several alerts (of whatever topics), all doubtful or none. The
-        chat that has been due for longest comes first.
+        chat whose first row is the oldest comes first.
 
         The claimed rows are leased until `until`, `attempts` counted up. A store that only one
         program can open takes the leases it finds at its start as lapsed.

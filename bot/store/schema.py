@@ -97,7 +97,9 @@ turns = Table(
     metadata,
     Column("chat_id", BigInteger, primary_key=True, autoincrement=False),
     Column("due_at", BigInteger),  # None only while it is being worked out
-    Index("turns_by_time", "due_at", "chat_id"),
+    Column("first_id", BigInteger),  # the row that goes first
+    Index("turns_by_row", "first_id", "due_at", "chat_id"),
+    Index("turns_by_time", "due_at"),
 )
 
 watches = Table(

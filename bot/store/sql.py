@@ -9,12 +9,12 @@ from msgspec import MsgspecError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.store import transactions
+from bot.store import delivering, saving
 from bot.store.dialect import Database, database
 from bot.store.migrate import migrate
 from bot.store.port import StoreError
 from bot.store.records import ChatRow, Commit, Committed, OutboxRow, OutboxStatus, Saved
-from bot.store.transactions import Transaction
+from bot.store.transaction import Transaction
 
 _Result = TypeVar("_Result")
 
@@ -53,10 +53,10 @@ class SqlStore:
             await asyncio.shield(done)
 
     async def load(self) -> Saved:
-        return await self._run(transactions.load)
+        return await self._run(saving.load)
 
     async def commit(self, commit: Commit) -> Committed:
-        return await self._run(transactions.commit, commit)
+        return await self._run(saving.commit, commit)
 
     async def lease(
         self, now: int, until: int, limit: int, busy_chats: frozenset[int] = frozenset()
@@ -64,38 +64,38 @@ class SqlStore:
         claimed: list[tuple[OutboxRow, OutboxRow]] = []
 
         def work(transaction: Transaction) -> None:
-            claimed.extend(transactions.lease(transaction, now, until, limit, busy_chats))
+            claimed.extend(delivering.lease(transaction, now, until, limit, busy_chats))
 
         try:
             await self._run(work)
         except asyncio.CancelledError:
-            self._later(transactions.unlease, claimed)
+            self._later(delivering.unlease, claimed)
             raise
         return [after for _, after in claimed]
 
     async def settle(self, rows: Sequence[OutboxRow], chats: Sequence[ChatRow] = ()) -> int:
-        return await self._run(transactions.settle, rows, chats)
+        return await self._run(delivering.settle, rows, chats)
 
     async def chat_rows(
         self, chat_id: int, rule_id: str, symbol: str, episode: int
     ) -> list[OutboxRow]:
-        return await self._run(transactions.chat_rows, chat_id, rule_id, symbol, episode)
+        return await self._run(delivering.chat_rows, chat_id, rule_id, symbol, episode)
 
     async def pending(self, chat_id: int | None = None) -> int:
-        return await self._run(transactions.pending, chat_id)
+        return await self._run(delivering.pending, chat_id)
 
     async def outbox_counts(self) -> dict[OutboxStatus, int]:
-        return await self._run(transactions.outbox_counts)
+        return await self._run(delivering.outbox_counts)
 
     async def next_due(self, now: int) -> int | None:
-        return await self._run(transactions.next_due, now)
+        return await self._run(delivering.next_due, now)
 
     async def prune(self, before: int, samples_before: int | None = None) -> int:
         limit = before if samples_before is None else samples_before
-        return await self._run(transactions.prune, before, limit)
+        return await self._run(saving.prune, before, limit)
 
     async def move_chat(self, old: int, new: int) -> dict[str, str]:
-        return await self._run(transactions.move_chat, old, new)
+        return await self._run(saving.move_chat, old, new)
 
     async def _run(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
         return await self._submit(self._transact, work, *arguments)
@@ -122,7 +122,7 @@ class SqlStore:
     def _prepare(self, transaction: Transaction) -> None:
         migrate(transaction.connection, self._database.name)
         if self._database.exclusive:
-            transactions.abandon_leases(transaction)
+            delivering.abandon_leases(transaction)
 
     def _close(self) -> None:
         try:

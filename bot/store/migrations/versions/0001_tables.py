@@ -32,8 +32,10 @@ def upgrade() -> None:
         "turns",
         sa.Column("chat_id", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("due_at", sa.BigInteger),
+        sa.Column("first_id", sa.BigInteger),
     )
-    op.create_index("turns_by_time", "turns", ["due_at", "chat_id"])
+    op.create_index("turns_by_row", "turns", ["first_id", "due_at", "chat_id"])
+    op.create_index("turns_by_time", "turns", ["due_at"])
     op.create_table(
         "watches",
         sa.Column("chat_id", sa.BigInteger, primary_key=True, autoincrement=False),

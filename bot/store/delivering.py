@@ -1,0 +1,140 @@
+"""The outbox on its way: the inside of `lease`, `settle`, and of what asks how much waits."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Select, bindparam, func, select, update
+
+from bot.store import merge, order
+from bot.store.records import ChatRow, OutboxKind, OutboxRow, OutboxStatus
+from bot.store.schema import chats, leased, outbox, turns, waiting
+from bot.store.transaction import Transaction, chunks, dicts, plan
+
+
+def lease(
+    transaction: Transaction, now: int, until: int, limit: int, busy_chats: frozenset[int]
+) -> list[tuple[OutboxRow, OutboxRow]]:
+    """The claimed rows, each as it was and as it is now."""
+    due = transaction.connection.scalars(
+        select(turns.c.chat_id)
+        .where(turns.c.due_at <= now)
+        .order_by(turns.c.first_id)
+        .limit(limit + len(busy_chats))  # enough: each chat that is not busy yields a row
+    ).all()
+    claimed: list[tuple[OutboxRow, OutboxRow]] = []
+    for chat_id in due:
+        left = limit - len(claimed)
+        if left > 0 and chat_id not in busy_chats:
+            queue = transaction.records(OutboxRow, _queue(chat_id).limit(left))
+            claimed += zip(queue, order.take(queue, now, until, left), strict=False)
+    _write(transaction, [after for _, after in claimed])
+    plan(transaction, {row.chat_id for row, _ in claimed})
+    return claimed
+
+
+def _queue(chat_id: int) -> Select[Any]:
+    return (
+        select(outbox)
+        .where(outbox.c.chat_id == chat_id, waiting())
+        .order_by(outbox.c.lane, outbox.c.id)
+    )
+
+
+def unlease(transaction: Transaction, claimed: Sequence[tuple[OutboxRow, OutboxRow]]) -> None:
+    """Takes back a lease whose rows reached nobody, as if it had not been."""
+    before = {after.id: before for before, after in claimed}
+    undone = [
+        before[stored.id]
+        for row, stored in _stored(transaction, [after for _, after in claimed])
+        if order.settled(stored, row) is not None
+    ]
+    _write(transaction, undone)
+    plan(transaction, {row.chat_id for row in undone})
+
+
+def settle(transaction: Transaction, rows: Sequence[OutboxRow], given: Sequence[ChatRow]) -> int:
+    counted = []
+    for row, stored in _stored(transaction, rows):
+        settled = order.settled(stored, row)
+        if settled is not None:
+            counted.append(settled)
+    _write(transaction, counted)
+    for chat in given:
+        merged = merge.delivered(transaction.chat(chat.chat_id), chat)
+        transaction.upsert(chats, dicts([merged]))
+    plan(transaction, {row.chat_id for row in counted} | {chat.chat_id for chat in given})
+    return len(counted)
+
+
+def abandon_leases(transaction: Transaction) -> None:
+    """Every lease lapses: the program that held them is gone."""
+    chat_ids = transaction.connection.scalars(
+        select(outbox.c.chat_id).where(leased()).distinct()
+    ).all()
+    transaction.connection.execute(
+        update(outbox)
+        .where(leased())
+        .values(status=OutboxStatus.UNCERTAIN, doubtful=True, lease_until=0)
+    )
+    plan(transaction, chat_ids)
+
+
+def _stored(
+    transaction: Transaction, rows: Sequence[OutboxRow]
+) -> Iterator[tuple[OutboxRow, OutboxRow]]:
+    """Rows with what is stored of them; unknown ones are passed over."""
+    stored: dict[int, OutboxRow] = {}
+    for ids in chunks([row.id for row in rows]):
+        query = select(outbox).where(outbox.c.id.in_(ids))
+        stored |= {row.id: row for row in transaction.records(OutboxRow, query)}
+    return ((row, stored[row.id]) for row in rows if row.id in stored)
+
+
+def _write(transaction: Transaction, rows: Sequence[OutboxRow]) -> None:
+    """Stores what an attempt can change."""
+    names = (
+        "status", "topic", "payload", "attempts", "doubtful", "not_before", "lease_until",
+        "message_id", "sent_at", "error",
+    )  # fmt: skip
+    if rows:
+        statement = update(outbox).where(outbox.c.id == bindparam("row_id"))
+        values = [{name: getattr(row, name) for name in names} | {"row_id": row.id} for row in rows]
+        transaction.connection.execute(
+            statement.values({name: bindparam(name) for name in names}), values
+        )
+
+
+def chat_rows(
+    transaction: Transaction, chat_id: int, rule_id: str, symbol: str, episode: int
+) -> list[OutboxRow]:
+    columns = outbox.c
+    return transaction.records(
+        OutboxRow,
+        select(outbox)
+        .where(
+            columns.chat_id == chat_id,
+            columns.rule_id == rule_id,
+            columns.symbol == symbol,
+            columns.episode == episode,
+            columns.kind == OutboxKind.ALERT,
+        )
+        .order_by(columns.id),
+    )
+
+
+def pending(transaction: Transaction, chat_id: int | None) -> int:
+    query = select(func.count()).select_from(outbox).where(waiting())
+    if chat_id is not None:
+        query = query.where(outbox.c.chat_id == chat_id)
+    return int(transaction.connection.scalar(query) or 0)
+
+
+def outbox_counts(transaction: Transaction) -> dict[OutboxStatus, int]:
+    query = select(outbox.c.status, func.count()).group_by(outbox.c.status)
+    found = {OutboxStatus(status): int(count) for status, count in transaction.rows(query)}
+    return {status: found.get(status, 0) for status in OutboxStatus}
+
+
+def next_due(transaction: Transaction, now: int) -> int | None:
+    due = transaction.connection.scalar(select(func.min(turns.c.due_at)))
+    return None if due is None else max(int(due), now)
