@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -123,9 +124,9 @@ def check_text(text: str) -> None:
 
 
 @lru_cache(maxsize=1)
-def timezones() -> frozenset[str]:
+def timezones() -> Mapping[str, None]:
     """The names of the time zones that are known here."""
-    return frozenset(available_timezones())
+    return MappingProxyType(dict.fromkeys(sorted(available_timezones())))
 
 
 def _check_instant(word: str, text: str) -> None:

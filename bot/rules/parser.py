@@ -57,6 +57,7 @@ def parse_condition(text: str) -> Condition:
     return condition
 
 
+@lru_cache(maxsize=1_024)
 def parse_quantity(text: str, kind: Kind) -> Fraction:
     """Reads a bare quantity of a kind, as after `clear`; returns the exact fraction.
 
@@ -66,6 +67,7 @@ def parse_quantity(text: str, kind: Kind) -> Fraction:
     return _quantity(_parse(text, "quantity"), kind)
 
 
+@lru_cache(maxsize=1_024)
 def parse_duration(text: str) -> int:
     """Reads a duration, `1h30m`, in ms.
 
@@ -319,4 +321,4 @@ def _column(tree: Tree[Token]) -> int:
 
 
 def _position(token: Any) -> int:
-    return token.start_pos or 0
+    return int(token.start_pos or 0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
+from itertools import islice
 
 from bot.market.catalog import PERPETUAL, TRADFI, Catalog, Contract
 from bot.rules.nearest import hint, quoted
@@ -36,7 +37,7 @@ class Selection:
 
     include: tuple[str, ...]
     exclude: tuple[str, ...] = ()
-    text: tuple[str, ...] = field(default=(), compare=False)  # as written, for people
+    text: tuple[str, ...] = field(default=(), compare=False)  # as written, groups closed
 
     def selects(self, symbol: str, catalog: Catalog, *, funded: bool) -> bool:
         """Whether a symbol is meant; `funded` says that its last row had T > 0.
@@ -135,7 +136,8 @@ def read_selection(entries: Sequence[str], groups: Groups | None = None) -> Sele
             if exclude
             else "no symbols: write a name, a glob, @group, perp, tradfi, quarterly or ALL"
         )
-    return Selection(include, exclude, tuple(entry.strip() for entry in entries))
+    written = (entry if "@" in entry else entry.upper() for entry in map(str.strip, entries))
+    return Selection(include, exclude, tuple(written))
 
 
 def read_entry(entry: str, groups: Groups) -> list[str]:
@@ -153,7 +155,7 @@ def read_entry(entry: str, groups: Groups) -> list[str]:
         return [entry.upper()]
     members = groups.get(name[1:])
     if members is None:
-        known = hint(name, (f"@{group}" for group in groups))
+        known = hint(name, (f"@{group}" for group in islice(groups, 50)))
         raise SelectorError(f"unknown group {quoted(name)}; {known}")
     if any("@" in member for member in members):
         opened, problems = open_groups(groups)

@@ -18,7 +18,7 @@ from bot.rules.nearest import quoted
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 16
 MAX_NODES = 100_000
-MAX_PROBLEMS = 1_000  # nobody reads more, and finding them takes time
+MAX_PROBLEMS = 500  # nobody reads more, and finding them takes time
 
 # Composing recurses in C and can overflow its stack; the events alone cannot.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -32,6 +32,7 @@ _CORE_SCALARS = (  # YAML 1.2, 10.3.2
     ("float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")),
     ("float", re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")),
 )
+_SHOWN = {"int": "the number ", "float": "the number ", "bool": ""}
 _MEANT_AS_TEXT = "@`%!*&|>"  # signs that begin something else unless they are quoted
 
 
@@ -62,7 +63,7 @@ class Scalar:
     def __str__(self) -> str:
         if self.kind == "null":
             return "nothing"
-        return quoted(self.text) if self.kind == "str" else f"{self.kind} {self.text[:40]}"
+        return quoted(self.text) if self.kind == "str" else f"{_SHOWN[self.kind]}{self.text[:40]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,11 @@ class Refused:
 
 
 Node = Scalar | Sequence | Mapping | Refused
+
+
+def is_empty(node: Node) -> bool:
+    """A key with nothing behind it."""
+    return isinstance(node, Scalar) and node.kind == "null"
 
 
 class _StopError(Exception):
@@ -144,8 +150,8 @@ def _decoded(data: bytes) -> tuple[str, Problems]:
     try:
         text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        problems = Problems(data[: error.start].decode())
-        problems.add(error.start, f"no UTF-8 text: byte 0x{data[error.start]:02x}")
+        problems = Problems(data[: error.start].decode().removeprefix("\ufeff"))
+        problems.add(len(problems.text), f"no UTF-8 text: byte 0x{data[error.start]:02x}")
         return "", problems
     problems = Problems(text)
     found = _UNPRINTABLE.search(text)
@@ -191,7 +197,7 @@ class _Builder:
                 root = self._node(event, 1)
         return root
 
-    def _check_document(self, event: yaml.DocumentStartEvent, documents: int) -> None:
+    def _check_document(self, event: Any, documents: int) -> None:
         position = event.start_mark.index
         if documents > 1:
             self._problems.add(position, "a second document; one file holds one")
@@ -225,7 +231,7 @@ class _Builder:
             return
         raise _StopError
 
-    def _scalar(self, event: yaml.ScalarEvent, start: int) -> Scalar:
+    def _scalar(self, event: Any, start: int) -> Scalar:
         text, style = str(event.value), event.style or ""
         if not style:
             inner = start if self._text.startswith(text, start) else None
