@@ -105,14 +105,14 @@ class Market:
             lift = walk.crosser.lift((at - self.started) / 1000)
             basis += lift if walk.crosser.field == "basis" else 0.0
             rate += lift if walk.crosser.field == "rate" and walk.hours else 0.0
-        rate = min(max(rate, -walk.cap), walk.cap)
+            rate = min(max(rate, -walk.cap), walk.cap)
         row = Row(
             symbol,
             at + (at * 7 + walk.offset) % (self.jitter + 1) + skew,
             f"{index * (1 + basis):.8f}",
             f"{settle:.8f}",
             f"{index:.8f}",
-            f"{round(rate, 8) + 0.0:.8f}",  # + 0.0: never "-0.00000000"
+            f"{rate:.8f}" if abs(rate) >= 5e-9 else "0.00000000",  # never "-0.00000000"
             next_funding(at, walk.hours),
             walk.margin,
         )
@@ -136,7 +136,10 @@ class Market:
 
 def _funding_rate(walk: _Walk, premium: float) -> float:
     """The venue's formula, scaled to the interval."""
-    return (premium + min(max(walk.interest - premium, -CLAMP), CLAMP)) * walk.hours / 8
+    rest = walk.interest - premium
+    if -CLAMP <= rest <= CLAMP:
+        return walk.interest * walk.hours / 8
+    return (premium + (CLAMP if rest > 0 else -CLAMP)) * walk.hours / 8
 
 
 def _pinned(row: Row, pin: Pin) -> Row:

@@ -209,7 +209,7 @@ class Payloads:
         if symbol is not None:
             return self._of_symbol(symbol) if symbol in self._symbols else ""
         if not self._array and self._symbols:
-            self._array = f"[{','.join(self._of_symbol(each) for each in self._symbols)}]"
+            self._array = f"[{','.join(map(self._of_symbol, self._symbols))}]"
         return self._array
 
     def _of_symbol(self, symbol: str) -> str:
