@@ -71,12 +71,12 @@ def part_text(part: Part, _: Translate) -> str:
 
 
 def threshold_text(leaf: Comparison | Crossing, interval: int | None, _: Translate) -> str:
-    """Both readings of a ratio, `0.0005 = 0.05 % per 8 h = 54.75 % APR`; "" of another kind.
+    """Both readings of a ratio, `0.0005 = 0.05 % per 8 h = 54.75 % APR`; "" of zero or of another kind.
 
     `interval` (ms) is the funding interval, where the condition is about one symbol that has one.
     """
     term, exact = leaf.term, leaf.threshold.exact
-    if term.kind is not Kind.RATIO:
+    if term.kind is not Kind.RATIO or not exact:
         return ""
     text = f"{decimal_text(exact)} = {decimal_text(exact * 100)} %"
     span = interval if term.field == "rate" else _PER.get(term.field)

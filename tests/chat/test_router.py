@@ -74,7 +74,9 @@ def sorry(request: Request) -> Answer:
 class Run:
     """A running router and all it told."""
 
-    def __init__(self, api: Any, apply: Applied, decide: Callable[[Request], Answer] = echo) -> None:
+    def __init__(
+        self, api: Any, apply: Applied, decide: Callable[[Request], Answer] = echo
+    ) -> None:
         self.faults: list[str | None] = []
         self.pauses: list[float] = []
         self.router = Router(

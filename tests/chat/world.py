@@ -38,9 +38,7 @@ def exchange_info() -> dict[str, Any]:
     rows = [
         {"symbol": symbol, "contractType": "PERPETUAL", "status": "TRADING"} for symbol in RATES
     ]
-    rows.append(
-        {"symbol": QUARTERLY, "contractType": "CURRENT_QUARTER", "status": "TRADING"}
-    )
+    rows.append({"symbol": QUARTERLY, "contractType": "CURRENT_QUARTER", "status": "TRADING"})
     rows.append({"symbol": "LUNAUSDT", "contractType": "PERPETUAL", "status": "SETTLING"})
     rows.append({"symbol": "NEWUSDT", "contractType": "PERPETUAL", "status": "TRADING"})
     return {"symbols": rows}
@@ -77,7 +75,9 @@ class FakeWorld:
         self.admins = {ADMIN}
         self._update_id = 0
         if rows:
-            self.engine.on_frame([*(tick(symbol) for symbol in RATES), tick(QUARTERLY, "", until=0)])
+            self.engine.on_frame(
+                [*(tick(symbol) for symbol in RATES), tick(QUARTERLY, "", until=0)]
+            )
 
     # -- World ------------------------------------------------------------------------------
 
@@ -127,7 +127,9 @@ class FakeWorld:
 
     # -- what the app and people do ---------------------------------------------------------
 
-    def say(self, text: str, user: int = ADMIN, access: Access | None = None, **keys: Any) -> Answer:
+    def say(
+        self, text: str, user: int = ADMIN, access: Access | None = None, **keys: Any
+    ) -> Answer:
         """Somebody writes; the answer is taken."""
         return self.act({"message": message(text, user, **keys)}, access)
 
@@ -165,9 +167,7 @@ class FakeWorld:
 
     def _rule(self, watch: Watch) -> Rule:
         line = parse_watch(watch.line, timezone="UTC", groups=dict(self.groups))
-        rule = Rule(
-            watch.rule_id, f"#{watch.number}", line.selection, line.condition, line.options
-        )
+        rule = Rule(watch.rule_id, f"#{watch.number}", line.selection, line.condition, line.options)
         return replace(rule, created_at=watch.created_at)
 
 

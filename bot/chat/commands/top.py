@@ -3,14 +3,13 @@
 from bot.chat.answer import Answer, Call, reply
 from bot.chat.words import code, fitted
 from bot.chat.world import World
-from bot.locale import formats
 from bot.market.number import Value
 from bot.market.reading import HOUR, Reading
 from bot.notify.markup import escape
 
 _COUNT, _MOST = 5, 20
-_SYMBOL = 15  # columns; with the rate's 10, the interval's 5 and the gaps: 32 of 34
-_RATE = 10
+_SYMBOL = 15  # columns; with the rate's 11, the interval's 5 and the gaps: 33 of 34
+_RATE = 11
 _HOURS = 5
 
 
@@ -47,7 +46,7 @@ def _rated(world: World) -> list[tuple[Value, Reading]]:
 def _table(title: str, rows: list[tuple[Value, Reading]], every: str) -> str:
     lines = [f"{fitted(title, _SYMBOL)} {'8 h':>{_RATE}} {every:>{_HOURS}}"]
     lines += [
-        f"{fitted(reading.tick.symbol, _SYMBOL)} {formats.percent(rate.approx):>{_RATE}}"
+        f"{fitted(reading.tick.symbol, _SYMBOL)} {f'{rate.approx * 100:+.4f} %':>{_RATE}}"
         f" {f'{reading.interval // HOUR} h':>{_HOURS}}"
         for rate, reading in rows
     ]

@@ -27,7 +27,7 @@ from bot.rules.watch_line import WatchLine, WatchLineError, parse_watch, watch_t
 from bot.store.records import Watch
 
 EXAMPLE = "/watch BTCUSDT rate > 0.05%"
-_LONGEST_LINE = 1_000  # characters of a canonical line: three fit a message
+_LONGEST_TITLE, _LONGEST_WORDS = 200, 1_000  # characters; a longer line is in /list as it is
 _WRITTEN_OUT = 3  # symbols whose present values are written in full
 _Present = list[tuple[Reading, Truth]]
 
@@ -43,10 +43,16 @@ def watch(call: Call, world: World) -> Answer:
     unknown = line.selection.unknown_names(world.catalog)
     if unknown:
         column = call.argument.upper().find(unknown[0]) + 1
-        return reply(_mistake(call, column, unknown_symbol(unknown[0], world, _)))
+        example = _("Example: {line}").format(line=code(EXAMPLE))
+        text = f"{unknown_symbol(unknown[0], world, _)}\n{example}"
+        return reply(_mistake(call, column, text))
     line = replace(line, selection=full_names(line.selection, world.catalog))
-    refusal = _refusal(call, world, watch_text(line))
+    refusal = _refusal(call, world, _text(line))
     return reply(refusal) if refusal else _taken(call, world, line)
+
+
+def _text(line: WatchLine) -> str:
+    return watch_text(line.selection, line.condition, line.options)
 
 
 def _usage(_: Translate) -> str:
@@ -60,24 +66,19 @@ def _usage(_: Translate) -> str:
 
 
 def _mistake(call: Call, column: int, expected: str) -> str:
-    """The place, what was expected, and one example."""
+    """The place, what was expected there, and one example."""
     _ = call.translate
     return (
         _("I cannot read this, at column {column}; nothing was changed:").format(column=column)
         + "\n"
         + pointed(call.argument, column)
-        + f"\n{expected}\n"
-        + _("Example: {line}").format(line=code(EXAMPLE))
+        + f"\n{expected}"
     )
 
 
 def _refusal(call: Call, world: World, text: str) -> str:
     """Why a good line is not taken; "" where it is."""
     _ = call.translate
-    if len(text) > _LONGEST_LINE:
-        return _("This line is longer than {count} characters; use a glob, or two watches.").format(
-            count=_LONGEST_LINE
-        )
     watches = world.watches(call.chat.chat_id)
     for known in watches:
         if known.line == text and known.topic == call.request.topic:
@@ -100,7 +101,7 @@ def _taken(call: Call, world: World, line: WatchLine) -> Answer:
         call.chat.chat_id,
         call.request.topic,
         number,
-        watch_text(line),
+        _text(line),
         world.now,
         call.request.user_id,
     )
@@ -119,15 +120,13 @@ def _confirmation(call: Call, world: World, line: WatchLine, number: int) -> str
     intervals = {reading.interval for reading, _truth in present if reading.value("interval")}
     interval = intervals.pop() if names and len(intervals) == 1 else None
     readings = (threshold_text(leaf, interval, _) for leaf in leaves(line.condition.root))
-    title = ", ".join(names) if names else str(line.selection)
-    words = _("You are told when {condition}.").format(
-        condition=escape(condition_words(line.condition, _))
-    )
+    title = escape(str(line.selection)[:_LONGEST_TITLE]) if names is None else some_of(names)
+    words = condition_words(line.condition, _)
     options = option_words(line.options, call.chat.timezone, _)
     lines = [
-        f"<b>#{number} {escape(title)}</b>",
+        f"<b>#{number}</b> {title}",
         code(line.condition.text),
-        words,
+        *([_told_when(words, _)] if len(words) <= _LONGEST_WORDS else []),
         *(f"· {escape(option)}" for option in options),
         *dict.fromkeys(filter(None, readings)),
         "",
@@ -139,6 +138,10 @@ def _confirmation(call: Call, world: World, line: WatchLine, number: int) -> str
         until = formats.moment(call.chat.muted_until, call.chat.timezone)
         lines.append(_("This chat is muted until {time}.").format(time=until))
     return "\n".join(lines)
+
+
+def _told_when(words: str, _: Translate) -> str:
+    return _("You are told when {condition}.").format(condition=escape(words))
 
 
 def _present(line: WatchLine, world: World) -> _Present:
