@@ -19,6 +19,7 @@ class Counts:
     closed: deque[Close] = field(default_factory=lambda: deque(maxlen=1000))  # rules broken
     frames: int = 0  # sent
     rest: Counter[str] = field(default_factory=Counter)  # requests by path
+    most_weight: int = 0  # of REST requests within a UTC minute
 
     def busiest(self, seconds: float) -> int:
         """The most connects within any `seconds`."""
@@ -38,4 +39,5 @@ class Counts:
             "closed": [f"{close.code} {close.reason}" for close in self.closed],
             "frames": self.frames,
             "rest": dict(self.rest),
+            "most_weight": self.most_weight,
         }

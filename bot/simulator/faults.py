@@ -25,7 +25,7 @@ COUNT, SYMBOLS, INTERVALS = "a whole number", "SYMBOL[,SYMBOL…]", "SYMBOL:HOUR
 
 SWITCHES: Mapping[str, Switch] = {
     "silent": Switch("no rows; pongs and answers go on"),
-    "black-hole": Switch("nothing is read or written, and nothing closed; REST and handshakes too"),
+    "black-hole": Switch("nothing is read, written or closed; REST and handshakes hang too"),
     "accept-then-close": Switch("every connection is closed at once with this code", COUNT, "1008"),
     "refuse": Switch("handshakes are refused with this HTTP status", COUNT, "503"),
     "retry-after": Switch("the Retry-After (s) of 429 and 418 refusals", COUNT, "5"),

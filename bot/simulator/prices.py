@@ -6,6 +6,7 @@ below 0.05 % per 8 h and its |basis| below 0.25 %; only the crossers and pinned 
 """
 
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from random import Random
 from typing import NamedTuple
 
@@ -78,10 +79,7 @@ class Market:
         self.started = started
         self.jitter = jitter
         self._pins: dict[str, Pin] = {}
-        random = Random(f"{self.seed}:walks")
-        self._prices = _bridge(random)
-        self._reverting = _reverting(random, pull=0.02)
-        self._slow = _reverting(random, pull=0.002)
+        self._prices, self._reverting, self._slow = _tables(seed)
         self.relist(universe)
 
     def relist(self, universe: Universe) -> None:
@@ -189,6 +187,13 @@ def _walk(listing: Listing, seed: int, crosser: Crosser | None) -> _Walk:
         margin=2 if listing.coin_margined else 1,
         crosser=crosser,
     )  # fmt: skip
+
+
+@lru_cache(maxsize=4)
+def _tables(seed: int) -> tuple[list[float], list[float], list[float]]:
+    """The walks that all symbols read: of prices, of the basis, of the premium."""
+    random = Random(f"{seed}:walks")
+    return _bridge(random), _reverting(random, pull=0.02), _reverting(random, pull=0.002)
 
 
 def _bridge(random: Random) -> list[float]:

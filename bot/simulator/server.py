@@ -12,11 +12,11 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
@@ -65,14 +65,13 @@ class Simulator:
     def __init__(self, settings: SimulatorSettings | None = None) -> None:
         self.settings = settings or SimulatorSettings()
         self.counts = Counts()
-        local = _local()
-        self._offset = venue_offset(local, self.settings.settlement_in)
+        # The monotonic clock runs on: a step of this machine's clock does not move the venue's.
+        self._epoch = (time.time_ns() - time.monotonic_ns()) // 1_000_000  # ms
         self._period = max(round(self.settings.period * 1000), 1)  # ms
-        started = local + self._offset
-        self._listed = build_universe(self.settings.seed, self.settings.symbols, started)
-        self.market = Market(
-            self._listed, self.settings.seed, started, jitter=min(12, self._period // 4)
-        )
+        self._offset = venue_offset(self._local(), self.settings.settlement_in)
+        seed, now = self.settings.seed, self.now()
+        self._listed = build_universe(seed, self.settings.symbols, now)
+        self.market = Market(self._listed, seed, now, jitter=min(12, self._period // 4))
         self.rest = Rest(self.market)
         self.faults = Faults(self._listed.listings.__contains__, self._fault_changed)
         self._switchboard = Switchboard(self.faults, self.market, self.counts)
@@ -102,15 +101,20 @@ class Simulator:
 
     def now(self) -> int:
         """The venue's time, ms."""
-        return _local() + self._offset
+        return self._local() + self._offset
+
+    def _local(self) -> int:
+        return self._epoch + time.monotonic_ns() // 1_000_000
 
     async def start(self, host: str | None = None, port: int | None = None) -> None:
-        """Listens.
+        """Listens; the crossers' script and the seconds to the settlement begin here.
 
         Raises:
             ValueError: the settings name a fault that does not exist or a wrong value.
             OSError: the address cannot be listened on.
         """
+        self._offset = venue_offset(self._local(), self.settings.settlement_in)
+        self.market.started = self.now()
         for text in self.settings.faults:
             self.faults.set_text(text)
         self.host = self.settings.host if host is None else host
@@ -183,6 +187,7 @@ class Simulator:
             async with asyncio.timeout(self.settings.lifetime):
                 await self._converse(client)
         except TimeoutError:
+            await self._reachable.wait()
             await websocket.close(GOING_AWAY)
         except ConnectionClosed:
             pass
@@ -192,6 +197,7 @@ class Simulator:
 
     async def _converse(self, client: _Client) -> None:
         async for message in client.websocket:
+            await self._reachable.wait()
             self.counts.messages += 1
             reply = client.session.answer(message, time.monotonic())
             self.counts.busiest_second = max(self.counts.busiest_second, client.session.busiest)
@@ -207,6 +213,7 @@ class Simulator:
         with contextlib.suppress(ConnectionClosed):
             while True:
                 await asyncio.sleep(self.settings.ping_every)
+                await self._reachable.wait()
                 pong = await websocket.ping(str(self.now()))
                 try:
                     await asyncio.wait_for(pong, PONG_TIMEOUT)
@@ -244,21 +251,26 @@ class Simulator:
     # --- plain HTTP, and the handshake
 
     async def _request(self, websocket: ServerConnection, request: Request) -> Response | None:
-        await self._reachable.wait()
         path = urlsplit(request.path).path
         if path.startswith(PREFIX):
             return _response(self._switchboard.answer(request.path))
+        await self._reachable.wait()
         if path.startswith("/fapi/"):
-            if "rest-down" in self.faults:
-                return self._refusal("rest-down")
-            self.counts.rest[path] += 1
-            return _response(self.rest.answer(request.path, self.now()))
+            return self._rest(path, request.path)
         if "refuse" in self.faults:
             self.counts.refused += 1
             return self._refusal("refuse")
         if parse_route(request.path) is None:
             return websocket.respond(HTTPStatus.NOT_FOUND, "Not Found\n")
         return None
+
+    def _rest(self, path: str, target: str) -> Response:
+        self.counts.rest[path] += 1
+        if "rest-down" in self.faults:
+            return self._refusal("rest-down")
+        answer = self.rest.answer(target, self.now())
+        self.counts.most_weight = max(self.counts.most_weight, self.rest.used_weight)
+        return _response(answer)
 
     def _refusal(self, name: str) -> Response:
         wait = self.faults.number("retry-after", 5)
@@ -299,14 +311,10 @@ class Simulator:
             for tradfi in (False, True)
         }
 
-    def _spawn(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _local() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _response(answer: Answer) -> Response:

@@ -4,7 +4,8 @@
     GET /simulator/row?symbol=BTCUSDT&rate=0.0012         pins parts of a row; none: unpins it
     GET /simulator/counts                                 what clients did
 
-Each answers with the switches that are on and the counts; 400 says what was wrong.
+Each answers with the switches that are on and the counts; 400 says what was wrong. It stays within
+reach whatever is switched on.
 """
 
 import json
