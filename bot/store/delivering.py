@@ -1,9 +1,8 @@
 """The outbox on its way: the inside of `lease`, `settle`, and of what asks how much waits."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from bot.store import merge, order
 from bot.store.records import ChatRow, OutboxKind, OutboxRow, OutboxStatus
@@ -21,42 +20,41 @@ def lease(
         .order_by(turns.c.first_id)
         .limit(limit + len(busy_chats))  # enough: each chat that is not busy yields a row
     ).all()
+    queue_of = (
+        select(outbox)
+        .where(outbox.c.chat_id == bindparam("chat"), waiting())
+        .order_by(outbox.c.lane, outbox.c.id)
+        .limit(bindparam("left"))
+    )
     claimed: list[tuple[OutboxRow, OutboxRow]] = []
     for chat_id in due:
         left = limit - len(claimed)
         if left > 0 and chat_id not in busy_chats:
-            queue = transaction.records(OutboxRow, _queue(chat_id).limit(left))
+            queue = transaction.records(OutboxRow, queue_of, {"chat": chat_id, "left": left})
             claimed += zip(queue, order.take(queue, now, until, left), strict=False)
     _write(transaction, [after for _, after in claimed])
     plan(transaction, {row.chat_id for row, _ in claimed})
     return claimed
 
 
-def _queue(chat_id: int) -> Select[Any]:
-    return (
-        select(outbox)
-        .where(outbox.c.chat_id == chat_id, waiting())
-        .order_by(outbox.c.lane, outbox.c.id)
-    )
-
-
 def unlease(transaction: Transaction, claimed: Sequence[tuple[OutboxRow, OutboxRow]]) -> None:
     """Takes back a lease whose rows reached nobody, as if it had not been."""
     before = {after.id: before for before, after in claimed}
+    stored = _stored(transaction, list(before))
     undone = [
-        before[stored.id]
-        for row, stored in _stored(transaction, [after for _, after in claimed])
-        if order.settled(stored, row) is not None
+        before[row.id] for _, row in claimed if order.settled(stored.get(row.id), row) is not None
     ]
     _write(transaction, undone)
     plan(transaction, {row.chat_id for row in undone})
 
 
 def settle(transaction: Transaction, rows: Sequence[OutboxRow], given: Sequence[ChatRow]) -> int:
+    stored = _stored(transaction, [row.id for row in rows])
     counted = []
-    for row, stored in _stored(transaction, rows):
-        settled = order.settled(stored, row)
+    for row in rows:
+        settled = order.settled(stored.get(row.id), row)
         if settled is not None:
+            stored[row.id] = settled
             counted.append(settled)
     _write(transaction, counted)
     for chat in given:
@@ -79,15 +77,12 @@ def abandon_leases(transaction: Transaction) -> None:
     plan(transaction, chat_ids)
 
 
-def _stored(
-    transaction: Transaction, rows: Sequence[OutboxRow]
-) -> Iterator[tuple[OutboxRow, OutboxRow]]:
-    """Rows with what is stored of them; unknown ones are passed over."""
+def _stored(transaction: Transaction, ids: Sequence[int]) -> dict[int, OutboxRow]:
     stored: dict[int, OutboxRow] = {}
-    for ids in chunks([row.id for row in rows]):
-        query = select(outbox).where(outbox.c.id.in_(ids))
+    for some in chunks(ids):
+        query = select(outbox).where(outbox.c.id.in_(some))
         stored |= {row.id: row for row in transaction.records(OutboxRow, query)}
-    return ((row, stored[row.id]) for row in rows if row.id in stored)
+    return stored
 
 
 def _write(transaction: Transaction, rows: Sequence[OutboxRow]) -> None:

@@ -91,8 +91,7 @@ class MemoryStore:
     async def settle(self, rows: Sequence[OutboxRow], chats: Sequence[ChatRow] = ()) -> int:
         counted = 0
         for row in rows:
-            stored = self._rows.get(row.id)
-            settled = order.settled(stored, row) if stored else None
+            settled = order.settled(self._rows.get(row.id), row)
             if settled is not None:
                 self._put(settled)
                 counted += 1

@@ -64,12 +64,14 @@ def _together(first: OutboxRow, row: OutboxRow) -> bool:
     return kinds == (OutboxKind.ALERT, OutboxKind.ALERT) and first.doubtful == row.doubtful
 
 
-def settled(stored: OutboxRow, row: OutboxRow) -> OutboxRow | None:
+def settled(stored: OutboxRow | None, row: OutboxRow) -> OutboxRow | None:
     """A leased row with its outcome; None where its lease is not the one that is stored.
 
     An attempt changes what it can find out, never what the row is or whose.
     """
-    if stored.status is not OutboxStatus.LEASED or stored.attempts != row.attempts:
+    if stored is None or stored.status is not OutboxStatus.LEASED:
+        return None
+    if stored.attempts != row.attempts:
         return None
     return msgspec.structs.replace(
         stored,

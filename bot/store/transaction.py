@@ -27,9 +27,11 @@ class Transaction:
     def rows(self, query: Select[Any]) -> Sequence[Any]:
         return self.connection.execute(query).all()
 
-    def records(self, kind: type[_Record], query: Select[Any]) -> list[_Record]:
+    def records(
+        self, kind: type[_Record], query: Select[Any], values: Row | None = None
+    ) -> list[_Record]:
         """Rows as records; columns carry the names of the record's fields."""
-        found = self.connection.execute(query)
+        found = self.connection.execute(query, values)
         names = [str(name) for name in found.keys()]  # noqa: SIM118 - a result is no mapping
         rows = [dict(zip(names, row, strict=True)) for row in found]
         return msgspec.convert(rows, list[kind])  # type: ignore[valid-type]
