@@ -1,13 +1,19 @@
 """What rules would have sent on recorded data: the real engine, no network, no store on disk."""
 
+import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+
+import msgspec
 
 from bot.alerts.engine import Engine
 from bot.alerts.event import Event
-from bot.market.capture import CaptureLine
+from bot.locale import formats
+from bot.market.capture import CaptureLine, read_capture
 from bot.market.catalog import Catalog
 from bot.rules.rule import Rule
 
@@ -23,7 +29,7 @@ class Summary:
     first: int = 0
     last: int = 0
     skipped: Counter[str] = field(default_factory=Counter)  # lines and rows, by reason
-    broken: list[str] = field(default_factory=list)  # "FILE:LINE: message"
+    broken: int = 0  # lines
     events: Counter[str] = field(default_factory=Counter)  # by kind
 
 
@@ -32,15 +38,18 @@ def replay(
     rules: tuple[Rule, ...],
     catalog: Catalog,
     summary: Summary,
-    *,
-    stale_after: int = 30_000,
+    warn: Callable[[str], object],
 ) -> Iterator[Event]:
-    """The events that the rules cause, in order. The clock is the greatest event time seen."""
-    engine = Engine(rules, catalog, stale_after=stale_after)
+    """The events that the rules cause, in order. The clock is the greatest event time seen.
+
+    `warn` is told of each broken line with its place, as it comes.
+    """
+    engine = Engine(rules, catalog)
     for line in lines:
         summary.lines += 1
         if line.frame is None:
-            summary.broken.append(f"{line.path}:{line.number}: {line.problem}")
+            summary.broken += 1
+            warn(f"{line.path}:{line.number}: {line.problem} (skipped)\n")
             continue
         summary.skipped.update(line.frame.skipped)
         if not line.frame.ticks:
@@ -68,3 +77,72 @@ def event_object(event: Event) -> dict[str, Any]:
         "values": event.values,
         "already": event.already,
     }
+
+
+def replay_captures(
+    captures: Sequence[str],
+    rules: tuple[Rule, ...],
+    catalog: Catalog,
+    *,
+    as_json: bool,
+    jobs: int | None = None,
+) -> None:
+    """Prints the events of captures: as one stream in the given order, or each as its own run.
+
+    Events go to standard output, the summary and warnings to standard error.
+
+    Raises:
+        CaptureError: a capture cannot be read on; what came before it has been printed.
+    """
+    if jobs is None:
+        summary = Summary()
+        try:
+            for event in replay(read_capture(captures), rules, catalog, summary, sys.stderr.write):
+                sys.stdout.write(_line(event, as_json=as_json))
+        finally:
+            sys.stdout.flush()
+            sys.stderr.write(_report(summary))
+        return
+    work = partial(_replay_one, rules=rules, catalog=catalog, as_json=as_json)
+    with ProcessPoolExecutor(jobs) as pool:
+        for capture, (lines, report) in zip(captures, pool.map(work, captures), strict=True):
+            sys.stdout.write(lines)
+            sys.stdout.flush()
+            sys.stderr.write(f"{capture}:\n{report}")
+
+
+def _replay_one(
+    capture: str, *, rules: tuple[Rule, ...], catalog: Catalog, as_json: bool
+) -> tuple[str, str]:
+    """What one capture prints on each of the two outputs."""
+    summary, warnings = Summary(), list[str]()
+    events = replay(read_capture([capture]), rules, catalog, summary, warnings.append)
+    told = "".join(_line(event, as_json=as_json) for event in events)
+    return told, "".join(warnings) + _report(summary)
+
+
+def _line(event: Event, *, as_json: bool) -> str:
+    if as_json:
+        return msgspec.json.encode(event_object(event)).decode() + "\n"
+    values = "  ".join(f"{name} {value:.10g}" for name, value in event.values.items())
+    moment = formats.moment(event.at, "UTC")
+    already = "  (already true at the start)" if event.already else ""
+    return f"{moment}  {event.kind:8}  {event.symbol:14}  {event.rule}: {values}{already}\n"
+
+
+def _report(summary: Summary) -> str:
+    """The summary, for standard error."""
+    lines = [
+        f"{summary.lines} lines, {summary.rows} rows of {summary.symbols} symbols"
+        + (
+            f", {formats.moment(summary.first, 'UTC')} to {formats.moment(summary.last, 'UTC')}"
+            if summary.first
+            else ""
+        )
+    ]
+    passed = dict(summary.skipped) | {"broken": summary.broken, "repeated": summary.repeated}
+    if counted := ", ".join(f"{count} {reason}" for reason, count in passed.items() if count):
+        lines.append(f"passed over: {counted}")
+    told = ", ".join(f"{count} {kind}" for kind, count in summary.events.items())
+    lines.append(f"events: {told or 'none'}")
+    return "\n".join(lines) + "\n"

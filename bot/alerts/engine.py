@@ -4,7 +4,7 @@ Live, demo, replay and tests run it. It decides on whole frames, row by row; it 
 sends nothing and stores nothing: what must be kept is handed out by `changes`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from bot.alerts.changes import Changes, Ended, SampleKept, StateChange
 from bot.alerts.event import Event, event_of
 from bot.alerts.lifecycle import IDLE, Kind, Phase, Reason, State, Step, pay, step
-from bot.alerts.symbol import SymbolMemory
+from bot.alerts.symbol import SymbolMemory, said_interval
 from bot.market.catalog import Catalog
 from bot.market.reading import Reading, SeriesKey
 from bot.market.tick import Tick
@@ -55,6 +55,7 @@ class Engine:
         self._saved_samples: dict[str, list[tuple[str, int, str]]] = {}
         self._dirty: dict[tuple[str, str], bool] = {}  # True: worth storing at once
         self._changes = Changes()
+        self._doubted = False
         self._set_rules(tuple(rules))
 
     @property
@@ -143,6 +144,19 @@ class Engine:
         self._end_restored(gone)
         self._set_rules(tuple(rules))
 
+    def rename_rules(self, names: Mapping[str, str], rules: Sequence[Rule]) -> None:
+        """Follows rules to new ids, which are those of `rules`; their states stay as they are."""
+        for memory in self.symbols.values():
+            memory.rename(names)
+        for symbol, saved in self._restored.items():
+            self._restored[symbol] = [
+                replace(change, rule_id=names.get(change.rule_id, change.rule_id))
+                for change in saved
+            ]
+        self._dirty = {(names.get(key[0], key[0]), key[1]): on for key, on in self._dirty.items()}
+        self._due = {(names.get(key[0], key[0]), key[1]): pair for key, pair in self._due.items()}
+        self._set_rules(tuple(rules))
+
     def replace_catalog(self, catalog: Catalog) -> None:
         """Takes a newer catalog; a rule that no longer selects a symbol ends there silently."""
         self.catalog = catalog
@@ -165,6 +179,11 @@ class Engine:
                 changes.states.append(StateChange(rule_id, fingerprints[rule_id], symbol, state))
         self._dirty = waiting
         return changes
+
+    def take_doubted(self) -> bool:
+        """Whether a row contradicted the catalog's interval since this was last asked."""
+        doubted, self._doubted = self._doubted, False
+        return doubted
 
     def look(self, rule: Rule, symbol: str) -> Look | None:
         """How a rule stands on a symbol, now and with its reason; None before its first tick."""
@@ -194,7 +213,8 @@ class Engine:
             self._wake(memory)
             return memory
         was_funded = memory.tick.next_funding_time > 0
-        memory.take(tick)
+        said = said_interval(self.catalog.funding.get(tick.symbol))
+        self._doubted |= memory.take(tick, said)
         if was_funded != (tick.next_funding_time > 0) and self.catalog.contracts is None:
             self._select(memory)
         return memory

@@ -1,10 +1,10 @@
 """What the engine remembers of one symbol: its last tick, its interval, its windows' history."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from bot.alerts.lifecycle import State
-from bot.market.catalog import Catalog
+from bot.market.catalog import Catalog, Funding
 from bot.market.history import FINE_WINDOW, Series
 from bot.market.number import Value
 from bot.market.reading import DEFAULT_INTERVAL, HOUR, Reading, SeriesKey
@@ -30,8 +30,12 @@ class SymbolMemory:
         self._first_after: dict[str, int] = {}
         self._observed_interval = 0
 
-    def take(self, tick: Tick) -> None:
-        """Follows an accepted tick, which is newer than the last."""
+    def take(self, tick: Tick, said_interval: int) -> bool:
+        """Follows an accepted tick, which is newer than the last.
+
+        True where T moved in a way that the catalog's interval (ms, 0: it says none) does not
+        explain: another step, or a move without a settlement.
+        """
         settled_at = self.tick.next_funding_time
         step = tick.next_funding_time - settled_at
         settled = settled_at > 0 and tick.event_time >= settled_at - SETTLEMENT_TOLERANCE
@@ -41,16 +45,17 @@ class SymbolMemory:
         if self.awaiting:
             self._first_after.update(dict.fromkeys(self.awaiting, tick.event_time))
             self.awaiting.clear()
+        moved = step != 0 and tick.next_funding_time > 0 and settled_at > 0
+        return moved and said_interval > 0 and not (settled and step == said_interval)
 
     def reading(self, catalog: Catalog, now: int, *, by_tick: bool, stale: bool) -> Reading:
         info = catalog.funding.get(self.symbol)
-        said = info.interval_hours * HOUR if info is not None else 0
         return Reading(
             self.tick,
             now,
             by_tick=by_tick,
             stale=stale,
-            interval=said or self._observed_interval or DEFAULT_INTERVAL,
+            interval=said_interval(info) or self._observed_interval or DEFAULT_INTERVAL,
             funding_info=info,
             series=self.series,
             first_tick=self.first_time,
@@ -59,6 +64,15 @@ class SymbolMemory:
     def began_true(self, rule: Rule, since: int) -> bool:
         """Whether an episode began with the first thing that the rule saw of this symbol."""
         return rule.id in self.awaiting or since == self._first_after.get(rule.id, self.first_time)
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Follows rules to new ids."""
+        self.states = {names.get(rule_id, rule_id): state for rule_id, state in self.states.items()}
+        self.awaiting = {names.get(rule_id, rule_id) for rule_id in self.awaiting}
+        self._first_after = {
+            names.get(rule_id, rule_id): time for rule_id, time in self._first_after.items()
+        }
+        self.rules = ()  # the old ids select nothing any more, and nothing ends by that
 
     def remember(self, reading: Reading) -> list[SeriesKey]:
         """Adds a fresh reading to the history; returns the coarse series that kept a sample."""
@@ -88,3 +102,8 @@ class SymbolMemory:
             series = self.series.get((field, True))
             if series is not None and time < self.first_time:
                 series.add(time, Value.of(Fraction(text)))
+
+
+def said_interval(info: Funding | None) -> int:
+    """The interval (ms) that the catalog says; 0 where it says none."""
+    return info.interval_hours * HOUR if info is not None else 0

@@ -40,9 +40,7 @@ class Draft:
 
     @property
     def is_empty(self) -> bool:
-        return not (
-            self._states or self._ended or self._samples or self._outbox or self._facts
-        )
+        return not (self._states or self._ended or self._samples or self._outbox or self._facts)
 
     def commit(self) -> Commit:
         """All of it as one transaction."""

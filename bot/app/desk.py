@@ -1,0 +1,121 @@
+"""Who is served: the book, the chats and their watches, the admins. What was committed, in memory."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import msgspec
+
+from bot.notify.item import Reader
+from bot.rules.book import Book
+from bot.rules.rules_file import RulesFile
+from bot.rules.rule import Chat, Rule, Target
+from bot.rules.watch_line import WatchLineError, parse_watch, watch_rule
+from bot.store.records import ChatRow, Watch
+
+TERMINAL = 0  # the chat of a run without Telegram: the terminal
+_log = logging.getLogger(__name__)
+
+
+class Desk:
+    """Plain data that commands look at and that decides who is told what."""
+
+    def __init__(
+        self, admins: Iterable[int] = (), *, open_to_all: bool = False, telegram: bool = True
+    ) -> None:
+        self.book = Book()
+        self.chats: dict[int, ChatRow] = {}
+        self.watches: dict[str, Watch] = {}  # by rule id, in order of creation
+        self.file_chats: dict[int, Chat] = {}
+        self.groups: dict[str, list[str]] = {}
+        self.claimed_admins: frozenset[int] = frozenset()
+        self.claim_code: str | None = None
+        self.open_to_all = open_to_all
+        self.telegram = telegram
+        self._named_admins = frozenset(admins)
+
+    @property
+    def admins(self) -> frozenset[int]:
+        return self._named_admins | self.claimed_admins
+
+    def use_file(self, file: RulesFile) -> None:
+        """Takes chats and groups of a rules file; its rules come with the book."""
+        self.file_chats = {chat.target.chat_id: chat for chat in file.chats.values()}
+        self.groups = {name: list(entries) for name, entries in file.groups.items()}
+
+    def targets(self, rule: Rule, now: int) -> tuple[Target, ...]:
+        """Where a rule's messages go now: muted chats hear nothing; without targets the admins."""
+        if not self.telegram:
+            return (Target(TERMINAL),)
+        targets = rule.targets or tuple(Target(admin) for admin in sorted(self.admins))
+        return tuple(target for target in targets if not self.is_muted(target.chat_id, now))
+
+    def is_muted(self, chat_id: int, now: int) -> bool:
+        row = self.chats.get(chat_id)
+        return row is not None and row.muted_until > now
+
+    def reader(self, chat_id: int) -> Reader:
+        """Language and zone of a chat: the file's word, else what the chat has."""
+        row = self.chats.get(chat_id) or ChatRow(chat_id)
+        said = self.file_chats.get(chat_id)
+        language = (said.language if said else None) or row.language or "en"
+        return Reader(language, (said.timezone if said else None) or row.timezone)
+
+    def admin_readers(self) -> Sequence[tuple[int, str]]:
+        """Each admin's private chat and language; a private chat has the id of its user."""
+        chats = sorted(self.admins) if self.telegram else [TERMINAL]
+        return [(chat_id, self.reader(chat_id).language) for chat_id in chats]
+
+    def with_watches(self, added: Iterable[Watch], removed: Iterable[tuple[int, int]]) -> Book:
+        """Takes watches that were committed; returns the book with their rules."""
+        book = self.book
+        for chat_id, number in removed:
+            rule_id = Watch(chat_id, None, number, "", 0, 0).rule_id
+            self.watches.pop(rule_id, None)
+            book = book.without_watch(rule_id)
+        for watch in added:
+            self.watches[watch.rule_id] = watch
+            rule = self._watch_rule(watch)
+            book = book if rule is None else book.with_watch(rule)
+        return book
+
+    def joined(self, file_rules: Iterable[Rule]) -> Book:
+        """The book of these file rules and all watches, read anew with the present groups."""
+        rules = [self._watch_rule(watch) for watch in self.watches.values()]
+        return Book.of(file_rules, [rule for rule in rules if rule is not None])
+
+    def move_chat(self, old: int, new: int, renamed: Mapping[str, str]) -> None:
+        """Follows a chat to its new id; `renamed` has the rule ids of its watches, old to new."""
+        watches = {}
+        for rule_id, watch in self.watches.items():
+            name = renamed.get(rule_id, rule_id)
+            number = int(name.rpartition(":")[2])
+            chat_id = new if watch.chat_id == old else watch.chat_id
+            watches[name] = msgspec.structs.replace(watch, chat_id=chat_id, number=number)
+        self.watches = watches
+        row = self.chats.pop(old, None)
+        if row is not None:
+            self.chats[new] = msgspec.structs.replace(row, chat_id=new, kind="supergroup")
+        self.book = self.joined(
+            replace(rule, targets=tuple(_moved(target, old, new) for target in rule.targets))
+            for rule in self.book.file_rules
+        )
+
+    def _watch_rule(self, watch: Watch) -> Rule | None:
+        zone = self.reader(watch.chat_id).timezone
+        try:
+            line = parse_watch(watch.line, timezone=zone, groups=self.groups)
+        except WatchLineError as error:
+            _log.warning(
+                "The watch %s cannot be read any more: %s",
+                watch.rule_id,
+                error,
+                extra={"action": "watch_unreadable"},
+            )
+            return None
+        target = Target(watch.chat_id, watch.topic)
+        return watch_rule(watch.rule_id, line, target, watch.created_at, f"#{watch.number}")
+
+
+def _moved(target: Target, old: int, new: int) -> Target:
+    return replace(target, chat_id=new) if target.chat_id == old else target

@@ -1,0 +1,77 @@
+"""What the health pages show: readiness in words, and the figures."""
+
+import time
+from collections import Counter
+
+from bot import __version__
+from bot.alerts.engine import Engine
+from bot.app.faults import Faults
+from bot.app.world import ON
+from bot.market.stream import MarketStream
+from bot.notify.notifier import DATABASE, TOKEN, UNREACHABLE, Notifier
+from bot.ops.health import Page, pages
+from bot.ops.metrics import build_metrics
+from bot.store.port import Store
+
+FRESH = 15.0  # s: a row this young says that rows flow
+_BLOCKING = (DATABASE, UNREACHABLE, TOKEN)
+
+
+class Figures:
+    """Reads the running parts into the metrics, and judges whether the bot does its work."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        stream: MarketStream,
+        notifier: Notifier,
+        store: Store,
+        faults: Faults,
+    ) -> None:
+        self.metrics = build_metrics(__version__)
+        self._engine = engine
+        self._stream = stream
+        self._notifier = notifier
+        self._store = store
+        self._faults = faults
+        self._seen: Counter[tuple[str, str]] = Counter()
+
+    def pages(self) -> dict[str, Page]:
+        return pages(self.readiness, self.metrics.exposition)
+
+    def readiness(self) -> tuple[bool, str]:
+        """Whether rows flow and messages can be sent, and if not, why not."""
+        last = self._stream.status().last_row
+        if last is None or time.monotonic() - last > FRESH:
+            return False, "no rows flow"
+        blocking = [kind for kind in _BLOCKING if self._faults.is_active(kind)]
+        if blocking:
+            return False, f"cannot deliver: {', '.join(blocking)}"
+        return True, "rows flow and messages can be sent"
+
+    async def take(self) -> int:
+        """Brings the metrics up to date; returns how many outbox rows wait."""
+        status, metrics = self._stream.status(), self.metrics
+        metrics.rows.inc(self._new("rows", "", status.rows))
+        metrics.conflated.inc(self._new("conflated", "", status.conflated))
+        metrics.reconnects.inc(self._new("connects", "", max(status.connects - 1, 0)))
+        for reason, count in {**status.skipped, "repeated": self._engine.repeated}.items():
+            metrics.dropped.labels(reason).inc(self._new("dropped", reason, count))
+        for outcome, count in self._notifier.outcomes.items():
+            metrics.sends.labels(outcome).inc(self._new("sends", outcome, count))
+        metrics.connected.set(0 if status.connected_since is None else 1)
+        if status.last_row is not None:
+            metrics.feed_lag.set(time.monotonic() - status.last_row)
+        memories = self._engine.symbols.values()
+        states = (state for memory in memories for state in memory.states.values())
+        metrics.firing.set(sum(state.phase in ON for state in states))
+        counts = await self._store.outbox_counts()
+        for name, count in counts.items():
+            metrics.outbox.labels(str(name)).set(count)
+        return await self._store.pending()
+
+    def _new(self, name: str, label: str, total: int) -> int:
+        """By how much a running total has grown since it was last taken."""
+        grown = max(total - self._seen[name, label], 0)
+        self._seen[name, label] = total
+        return grown

@@ -1,0 +1,292 @@
+"""The composition root: builds everything in order, runs it, tears it down in reverse."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TextIO
+
+from bot.app import texts
+from bot.app.chats import NotifierChats, NotifierFaults
+from bot.app.desk import Desk
+from bot.app.faults import Faults
+from bot.app.live import CLAIM_CODE, Live, Parts
+from bot.app.pages import FRESH, Figures
+from bot.app.rules_source import CREATED, LAST_GOOD, RulesSource, Start, created_text
+from bot.app.rules_source import FAULT as RULES
+from bot.app.start import (
+    UNREACHABLE,
+    CannotStartError,
+    check_token,
+    first_rules,
+    open_store,
+    restore_desk,
+    restored_engine,
+)
+from bot.app.talk import Talk, new_claim_code
+from bot.app.venue import Venue
+from bot.app.world import LiveWorld
+from bot.market.clock import VenueClock
+from bot.market.rest import MarketRest
+from bot.market.stream import MarketStream, StreamSettings
+from bot.notify.bot_api import BotApi, TokenRefusedError
+from bot.notify.channel import Channel, Written
+from bot.notify.console import Console
+from bot.notify.notifier import Notifier
+from bot.notify.notifier import Settings as NotifierSettings
+from bot.notify.pacing import Limits
+from bot.notify.payload import decode_payload
+from bot.notify.scheduler import Job, Scheduler
+from bot.ops.health import HealthServer
+from bot.settings import Access, Settings
+from bot.store.port import Store
+from bot.store.records import OutboxRow, Saved
+from bot.store.sql import SqlStore
+
+FIRST_CATALOG = 10.0  # s that a start waits for the catalog: intervals decide what is extreme
+STOP_WITHIN = 3.0  # s for sending what is due at the end
+KEEP_EVERY = 5.0  # s between heartbeats in the database
+CATALOG_EVERY = 300.0  # s
+RULES_EVERY = 2.0  # s between looks at the rules file
+DAY = 86_400_000  # ms
+OUTBOX_KEPT = 30 * DAY
+SAMPLES_KEPT = 2 * DAY  # the longest window is one
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What a run is made of and the demo replaces."""
+
+    store: Store
+    channel: Channel
+    api: BotApi | None
+    stream: StreamSettings
+    rest_root: str
+    source: RulesSource
+    desk: Desk
+    address: tuple[str, int] | None = None  # of the health pages
+    stale_after: int = 30_000  # ms
+    notifier: NotifierSettings = field(default_factory=NotifierSettings)
+
+
+async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
+    """Runs until asked to stop.
+
+    Raises:
+        CannotStartError: with its exit code.
+    """
+    token = settings.telegram_token
+    api = BotApi(token.get_secret_value(), settings.telegram_api_url) if token else None
+    async with contextlib.AsyncExitStack() as stack:
+        if api is not None:
+            stack.push_async_callback(api.close)
+        else:
+            print("No TELEGRAM_TOKEN is set: alerts are printed here.", file=out, flush=True)
+        wiring = Wiring(
+            store=SqlStore(settings.database_url),
+            channel=api or Console(out),
+            api=api,
+            stream=StreamSettings(
+                settings.binance_stream_url,
+                streams_per_connection=settings.streams_per_connection,
+                handover_after=settings.handover_after / 1000,
+            ),
+            rest_root=settings.binance_rest_url,
+            source=RulesSource(settings.rules_file, named=settings.rules_file_is_named),
+            desk=Desk(
+                settings.admins,
+                open_to_all=settings.access is Access.OPEN,
+                telegram=api is not None,
+            ),
+            address=settings.http_addr,
+            stale_after=settings.stale,
+            notifier=NotifierSettings(
+                max_age=settings.max_age, limits=Limits(overall=settings.send_rate)
+            ),
+        )
+        program = await stack.enter_async_context(build(wiring))
+        await program.run(stop)
+
+
+@contextlib.asynccontextmanager
+async def build(wiring: Wiring) -> AsyncIterator["Program"]:
+    """A program that is ready to run; whatever it opened is closed in reverse.
+
+    Raises:
+        CannotStartError: the database, the rules file or the token cannot be used.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        saved = await open_store(wiring.store)
+        stack.push_async_callback(wiring.store.close)
+        await check_token(wiring.api)
+        start = first_rules(wiring.source, saved)
+        rest = await stack.enter_async_context(MarketRest(wiring.rest_root))
+        yield Program(wiring, saved, start, rest)
+
+
+class Program:
+    """Everything of one run, wired."""
+
+    def __init__(self, wiring: Wiring, saved: Saved, start: Start, rest: MarketRest) -> None:
+        desk, store = wiring.desk, wiring.store
+        restore_desk(desk, saved, start.file, wall())
+        self.wiring = wiring
+        self.clock = VenueClock(wall(), time.monotonic())
+        self.stream = MarketStream(wiring.stream, [])
+        self.engine = restored_engine(desk, saved, wiring.stale_after)
+        self.faults = Faults(desk.admin_readers)
+        self.notifier = Notifier(
+            store,
+            wiring.channel,
+            NotifierChats(desk, self._follow_chat),
+            NotifierFaults(self._fault, self._fault_over),
+            wall,
+            wiring.notifier,
+        )
+        self.live = Live(
+            Parts(self.engine, store, desk, self.faults),
+            now=self.now,
+            wall=wall,
+            wake=self.notifier.wake,
+            say_unrecorded=self._say_unrecorded,
+        )
+        self.world = LiveWorld(self.engine, desk, self.faults, now=self.now, feed=self._feed)
+        self.venue = Venue(self.live, self.world, self.stream, rest, self.clock)
+        self.figures = Figures(self.engine, self.stream, self.notifier, store, self.faults)
+        self.scheduler = Scheduler()
+        self._reported: list[OutboxRow] = []  # notices of faults that wait to be recorded
+        self._start = start
+
+    def now(self) -> int:
+        """The venue's clock, ms."""
+        return self.clock.now(time.monotonic())
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Runs until `stop` is set.
+
+        Raises:
+            CannotStartError: Telegram refuses the token.
+        """
+        await self._begin()
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(work) for work in self._works()]
+                await stop.wait()
+                for task in tasks:
+                    task.cancel()
+        except* TokenRefusedError as refused:
+            raise CannotStartError(str(refused.exceptions[0]), UNREACHABLE) from None
+        finally:
+            await self._end()
+
+    def _works(self) -> list[Coroutine[Any, Any, None]]:
+        works = [self.stream.run(), self.venue.consume(), self.venue.refresh_when_asked()]
+        if self.wiring.api is not None:
+            talk = Talk(
+                self.wiring.api, self.live, self.world, self.venue, self.wiring.store, self._polling
+            )
+            works.append(talk.run())
+        return works
+
+    async def _begin(self) -> None:
+        """The catalog first: a rate per 8 h means nothing without its interval."""
+        self.notifier.start()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_CATALOG):
+                await self.venue.ask_time()
+                await self.venue.refresh_catalog()
+        self.venue.follow_rules()
+        await self._say_start()
+        jobs: dict[str, tuple[float, Job]] = {
+            "drain": (1.0, self.notifier.drain),
+            "clock": (1.0, self._each_second),
+            "keep": (KEEP_EVERY, self.venue.keep),
+            "mutes": (5.0, self.live.end_mutes),
+            "rules": (RULES_EVERY, self._look_at_rules),
+            "catalog": (CATALOG_EVERY, self.venue.refresh_catalog),
+            "figures": (5.0, self.figures.take),
+            "retention": (3600.0, self._prune),
+        }
+        for name, (seconds, job) in jobs.items():
+            self.scheduler.add(name, seconds, job)
+        self.scheduler.start()
+        if self.wiring.address is not None:
+            self._health = HealthServer(*self.wiring.address, self.figures.pages())
+            await self._health.start()
+
+    async def _say_start(self) -> None:
+        """What an admin must know of this start, and what the next one must."""
+        facts = {CREATED: created_text(self.live.desk.book.file_rules)}
+        if self._start.text is not None:
+            facts[LAST_GOOD] = self._start.text
+        code = new_claim_code(self.live)
+        notices = []
+        if self._start.problems:
+            text = partial(texts.rules_refused, self._start.problems)
+            notices = self.faults.begin(RULES, text, wall())
+        await self.live.note(notices, facts | code)
+        if code:
+            _log.warning("Nobody is admin yet: send /start %s to the bot", code[CLAIM_CODE])
+
+    async def _end(self) -> None:
+        """What is decided is stored, what is due is sent, as far as the time allows."""
+        self.scheduler.stop()
+        if self._health is not None:
+            await self._health.close()
+        await self.venue.keep()
+        await self.notifier.stop(STOP_WITHIN)
+
+    _health: HealthServer | None = None
+
+    async def _each_second(self) -> None:
+        await self.venue.heartbeat()
+        await self.venue.watch_feed()
+        reported, self._reported = self._reported, []
+        if reported:
+            await self.live.note(reported)
+
+    async def _look_at_rules(self) -> None:
+        seen = await asyncio.to_thread(self.wiring.source.changed)
+        if seen is not None:
+            await self.wiring.source.reload(seen, self.live)
+            self.venue.follow_rules()
+
+    async def _prune(self) -> None:
+        await self.wiring.store.prune(wall() - OUTBOX_KEPT, self.now() - SAMPLES_KEPT)
+
+    def _feed(self) -> tuple[str, int | None]:
+        status, now = self.stream.status(), time.monotonic()
+        if status.last_row is None:
+            return ("connecting" if status.connected_since is None else "silent"), None
+        ago = now - status.last_row
+        state = "connected" if ago < FRESH else "silent"
+        return state, self.now() - int(ago * 1000)
+
+    def _fault(self, kind: str, text: str) -> None:
+        self._reported += self.faults.begin(kind, partial(texts.plain_fault, text), wall())
+
+    def _fault_over(self, kind: str) -> None:
+        self._reported += self.faults.end(kind, texts.telegram_back, wall())
+
+    def _polling(self, problem: str | None) -> None:
+        if problem is None:
+            self._reported += self.faults.end("polling", texts.poller_back, wall())
+        else:
+            self._fault("polling", problem)
+
+    def _follow_chat(self, old: int, new: int, renamed: Mapping[str, str]) -> None:
+        self.live.follow_chat(old, new, renamed)
+
+    async def _say_unrecorded(self, row: OutboxRow) -> None:
+        payload = decode_payload(row)
+        if isinstance(payload, Written):
+            await self.wiring.channel.send(row.chat_id, row.topic, payload)
+
+
+def wall() -> int:
+    """This machine's clock, epoch ms."""
+    return time.time_ns() // 1_000_000

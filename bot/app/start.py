@@ -1,0 +1,89 @@
+"""What a start finds: the database, the bot's name, the rules, and what an earlier run left."""
+
+import logging
+
+import msgspec
+
+from bot.alerts.changes import SampleKept, StateChange
+from bot.alerts.engine import Engine
+from bot.app.desk import Desk
+from bot.app.live import ADMINS, ALIVE_AT, CLAIM_CODE
+from bot.app.rules_source import CREATED, RulesFileUnusableError, RulesSource, Start
+from bot.app.venue import CATALOG
+from bot.market.catalog import Catalog, read_catalog_file
+from bot.notify.bot_api import BotApi, BotApiError, TokenRefusedError
+from bot.rules.book import with_created
+from bot.rules.rules_file import RulesFile
+from bot.store.port import Store, StoreError
+from bot.store.records import Saved
+
+USAGE, UNREACHABLE = 2, 3  # exit codes
+_log = logging.getLogger(__name__)
+
+
+class CannotStartError(Exception):
+    """The program cannot run like this; the message says what to do."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+async def open_store(store: Store) -> Saved:
+    try:
+        await store.open()
+        return await store.load()
+    except StoreError as error:
+        raise CannotStartError(str(error), USAGE) from None
+
+
+async def check_token(api: BotApi | None) -> None:
+    """Ends the start where the token is wrong; a Telegram that is away is tried again later."""
+    if api is None:
+        return
+    try:
+        await api.get_me()
+    except TokenRefusedError as error:
+        raise CannotStartError(str(error), UNREACHABLE) from None
+    except BotApiError as error:
+        _log.warning(
+            "Telegram cannot be reached, it is tried again: %s",
+            error,
+            extra={"action": "telegram_unreachable"},
+        )
+
+
+def first_rules(source: RulesSource, saved: Saved) -> Start:
+    """The rules to begin with, and the problems of a file that is not used."""
+    try:
+        return source.start(saved.facts)
+    except RulesFileUnusableError as error:
+        raise CannotStartError(str(error), USAGE) from None
+
+
+def restore_desk(desk: Desk, saved: Saved, file: RulesFile, now: int) -> None:
+    """Chats, watches, admins and the book, as they were and as the file says."""
+    desk.chats = {row.chat_id: row for row in saved.chats}
+    desk.watches = {watch.rule_id: watch for watch in saved.watches}
+    claimed = saved.facts.get(ADMINS, "")
+    desk.claimed_admins = frozenset(int(user) for user in claimed.split(",") if user)
+    desk.claim_code = saved.facts.get(CLAIM_CODE) or None
+    desk.use_file(file)
+    known = msgspec.json.decode(saved.facts.get(CREATED, "{}"), type=dict[str, int])
+    desk.book = desk.joined(with_created(file.rules, known, now))
+
+
+def restored_engine(desk: Desk, saved: Saved, stale_after: int) -> Engine:
+    """The engine with the catalog, the states and the samples that were kept."""
+    text = saved.facts.get(CATALOG)
+    catalog = read_catalog_file(text.encode()) if text else Catalog()
+    engine = Engine(desk.book.rules, catalog, stale_after=stale_after)
+    engine.restore(
+        [
+            StateChange(one.key.rule_id, one.key.fingerprint, one.key.symbol, one.state)
+            for one in saved.states
+        ],
+        [SampleKept(one.symbol, one.field, one.time, one.value) for one in saved.samples],
+        int(saved.facts.get(ALIVE_AT, "0")),
+    )
+    return engine

@@ -1,0 +1,102 @@
+"""The program's own words to people: faults, reloads, the end of a mute, the end of a rule."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bot.locale import Translate, formats
+from bot.notify.markup import escape
+
+MOST_LINES = 20  # of a list in one message
+
+
+@dataclass(frozen=True, slots=True)
+class StillOn:
+    """An alert that is on: rule, symbol, since when (ms)."""
+
+    rule: str
+    symbol: str
+    since: int
+
+
+def database_fault(reason: str, _: Translate) -> str:
+    return _(
+        "⚠️ <b>The database cannot be written</b>: {reason}. Nothing is sent that could not be "
+        "recorded; it is tried again every second."
+    ).format(reason=escape(reason))
+
+
+def database_over(_: Translate) -> str:
+    return _("✅ The database can be written again; what was decided meanwhile is being sent.")
+
+
+def feed_silent(seconds: int, reason: str, _: Translate) -> str:
+    text = _("⚠️ <b>The feed is silent</b>: no row for {time}.").format(
+        time=formats.duration(seconds * 1000)
+    )
+    if reason:
+        text += " " + escape(reason)
+    return text + " " + _("Nothing fires or resolves until rows flow again.")
+
+
+def feed_back(silent_for: int, _: Translate) -> str:
+    return _("✅ The feed is back after {time}.").format(time=formats.duration(silent_for))
+
+
+def rules_refused(problems: Sequence[str], _: Translate) -> str:
+    """`problems` are `FILE:LINE:COLUMN: message`."""
+    lines = [escape(problem) for problem in problems[:MOST_LINES]]
+    more = len(problems) - len(lines)
+    head = _("⚠️ <b>The rules file was not taken</b>; the rules before it stay in force.")
+    text = head + "\n<pre>" + "\n".join(lines) + "</pre>"
+    return text + ("\n" + _("and {count} more").format(count=more) if more else "")
+
+
+def rules_gone(name: str, _: Translate) -> str:
+    return _(
+        "⚠️ <b>The rules file {name} cannot be read</b>; the rules taken last stay in force."
+    ).format(name=escape(name))
+
+
+def rules_taken(name: str, summary: str, firing_kept: int, _: Translate) -> str:
+    return _("✅ {name} taken: {summary}, {count} firing kept.").format(
+        name=escape(name), summary=summary, count=firing_kept
+    )
+
+
+def unknown_symbols(problems: Sequence[str], _: Translate) -> str:
+    """`problems` are `FILE:LINE:COLUMN: message`."""
+    lines = [escape(problem) for problem in problems[:MOST_LINES]]
+    head = _("⚠️ Some symbols of the rules file do not trade; the rest applies.")
+    return head + "\n<pre>" + "\n".join(lines) + "</pre>"
+
+
+def plain_fault(reason: str, _: Translate) -> str:
+    """A fault whose own words say everything."""
+    return "⚠️ " + escape(_(reason))
+
+
+def telegram_back(_: Translate) -> str:
+    return _("✅ Telegram can be reached again; what waited is being sent.")
+
+
+def poller_back(_: Translate) -> str:
+    return _("✅ Commands are read again.")
+
+
+def mute_over(alerts: Iterable[StillOn], now: int, _: Translate) -> str:
+    rows = list(alerts)
+    if not rows:
+        return _("🔔 Alerts are on again; nothing is firing now.")
+    lines = [
+        f"• <b>{escape(row.symbol)}</b> {escape(row.rule)} "
+        + _("for {time}").format(time=formats.duration(max(now - row.since, 0)))
+        for row in rows[:MOST_LINES]
+    ]
+    more = len(rows) - len(lines)
+    if more:
+        lines.append(_("and {count} more").format(count=more))
+    return _("🔔 Alerts are on again. Still on:") + "\n" + "\n".join(lines)
+
+
+def rule_ended(_: Translate) -> str:
+    return _("— This rule was changed or removed; nothing more comes of this alert.")

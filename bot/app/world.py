@@ -1,0 +1,116 @@
+"""What commands may look up, read from the running parts at the moment they ask."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bot import __version__
+from bot.alerts.engine import Engine, Look
+from bot.alerts.lifecycle import Phase
+from bot.app.desk import Desk
+from bot.app.faults import Faults
+from bot.chat.world import Status
+from bot.market.catalog import Catalog
+from bot.market.reading import Reading
+from bot.notify.channel import Written
+from bot.rules.rule import Rule
+from bot.store.records import ChatRow, Watch
+
+ON = (Phase.FIRING, Phase.RECOVERING)
+
+
+class LiveWorld:
+    """The `World` of a running program."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        desk: Desk,
+        faults: Faults,
+        *,
+        now: Callable[[], int],
+        feed: Callable[[], tuple[str, int | None]],
+    ) -> None:
+        self.bot_name = ""
+        self.started_at = now()
+        self.waiting = 0  # outbox rows, as last counted
+        self.last_poll_at: int | None = None
+        self.quotes: dict[str, Reading] = {}  # of symbols that no stream brings
+        self.grouped: dict[tuple[int, int], Written | None] = {}  # fetched for one press
+        self._engine = engine
+        self._desk = desk
+        self._faults = faults
+        self._now = now
+        self._feed = feed
+
+    @property
+    def now(self) -> int:
+        return self._now()
+
+    @property
+    def catalog(self) -> Catalog:
+        return self._engine.catalog
+
+    @property
+    def groups(self) -> Mapping[str, list[str]]:
+        return self._desk.groups
+
+    def chat(self, chat_id: int) -> ChatRow | None:
+        return self._desk.chats.get(chat_id)
+
+    def watches(self, chat_id: int) -> Sequence[Watch]:
+        return [watch for watch in self._desk.watches.values() if watch.chat_id == chat_id]
+
+    def rules(self, chat_id: int) -> Sequence[Rule]:
+        return [rule for rule in self._engine.rules if self._tells(rule, chat_id)]
+
+    def reading(self, symbol: str) -> Reading | None:
+        memory = self._engine.symbols.get(symbol)
+        if memory is None:
+            return self.quotes.get(symbol)
+        reading = self._engine.reading(memory)
+        if reading.stale and symbol in self.quotes:
+            return self.quotes[symbol]
+        return reading
+
+    def readings(self) -> Sequence[Reading]:
+        symbols = dict.fromkeys([*self._engine.symbols, *self.quotes])
+        return [reading for symbol in symbols if (reading := self.reading(symbol)) is not None]
+
+    def look(self, rule: Rule, symbol: str) -> Look | None:
+        return self._engine.look(rule, symbol)
+
+    def firing(self, rule: Rule) -> Sequence[str]:
+        return [
+            memory.symbol
+            for memory in self._engine.symbols.values()
+            if (state := memory.states.get(rule.id)) is not None and state.phase in ON
+        ]
+
+    def status(self) -> Status:
+        feed, last_row_at = self._feed()
+        readings = [self._engine.reading(memory) for memory in self._engine.symbols.values()]
+        return Status(
+            version=__version__,
+            started_at=self.started_at,
+            feed=feed,
+            last_row_at=last_row_at,
+            symbols=len(readings),
+            stale=sum(reading.stale for reading in readings),
+            file_rules=len(self._desk.book.file_rules),
+            watches=len(self._desk.watches),
+            firing=sum(
+                state.phase in ON
+                for memory in self._engine.symbols.values()
+                for state in memory.states.values()
+            ),
+            waiting=self.waiting,
+            last_poll_at=self.last_poll_at,
+            faults=self._faults.active,
+        )
+
+    def more(self, chat_id: int, row_id: int) -> Written | None:
+        return self.grouped.get((chat_id, row_id))
+
+    def _tells(self, rule: Rule, chat_id: int) -> bool:
+        if not rule.targets:
+            return chat_id in self._desk.admins
+        return any(target.chat_id == chat_id for target in rule.targets)

@@ -1,0 +1,224 @@
+"""The command line: reads what was asked for, starts it, and turns outcomes into exit codes.
+
+Exit codes: 0 done; 1 a checked thing is wrong; 2 usage or configuration; 3 a needed outside
+service is unreachable where the command cannot go on.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from bot import __version__
+from bot.market.capture import CaptureError
+from bot.market.catalog import Catalog, read_catalog_file
+from bot.rules.rules_file import (
+    RulesFile,
+    RulesFileError,
+    read_rules_file,
+    symbol_problems,
+)
+from bot.rules.yaml_file import Problem
+from bot.settings import Settings, SettingsError, load_settings
+
+DONE, WRONG, USAGE, UNREACHABLE = 0, 1, 2, 3
+
+app = typer.Typer(
+    name="fundingbot",
+    help="Telegram alerts for Binance funding rates: one message when it becomes true, one when "
+    "it is over.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+CatalogFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--catalog", help="A saved fundingInfo array or exchangeInfo object; repeatable."),
+]
+
+
+def main() -> None:
+    """The program."""
+    app()
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"fundingbot {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def run() -> None:
+    """Run the bot: stream, rules, alerts, Telegram. Settings come from the environment or .env."""
+    from bot.app.run import CannotStartError, run_bot  # noqa: PLC0415 - check and replay start fast
+
+    settings = _settings()
+    try:
+        asyncio.run(_until_stopped(lambda stop: run_bot(settings, stop)))
+    except CannotStartError as error:
+        _fail(error.exit_code, str(error))
+
+
+@app.command()
+def demo(
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="End by itself after so long, with a summary.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the simulated market.")] = 1,
+) -> None:
+    """Show the whole program on a simulated market: no token, no network, no configuration."""
+    from bot.demo import run_demo  # noqa: PLC0415 - check and replay start fast
+
+    asyncio.run(_until_stopped(lambda stop: run_demo(stop, seconds=seconds, seed=seed)))
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", show_default=False)],
+    catalog: CatalogFiles = None,
+) -> None:
+    """Check rule files: every problem at once, each FILE:LINE:COLUMN: message."""
+    known = _catalog(catalog or [])
+    found = [line for path in files for line in _check(path, known)]
+    for line in found:
+        typer.echo(line)
+    if found:
+        count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+        typer.echo(count, err=True)
+        raise typer.Exit(WRONG)
+
+
+@app.command()
+def replay(
+    captures: Annotated[list[str], typer.Argument(metavar="CAPTURE…", show_default=False)],
+    rules: Annotated[Path, typer.Option(help="The rules file.", show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per event.")] = False,
+    catalog: CatalogFiles = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Make each capture a run of its own, N at a time.")
+    ] = None,
+) -> None:
+    """Print what rules would have sent on recorded data, through the real engine."""
+    from bot.replay import replay_captures  # noqa: PLC0415 - check starts fast
+
+    file = _rules(rules)
+    try:
+        replay_captures(captures, file.rules, _catalog(catalog or []), as_json=json, jobs=jobs)
+    except CaptureError as error:
+        _fail(USAGE, str(error))
+    except BrokenPipeError:  # the reader has seen enough
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for exit
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8090,
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    symbols: Annotated[int, typer.Option(min=1, help="How many symbols.")] = 330,
+    seed: Annotated[int, typer.Option(help="Of the random walk.")] = 1,
+    settlement_in: Annotated[
+        float | None, typer.Option(help="Shift the venue's clock: a settlement in so many seconds.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="NAME or NAME=VALUE, on from the start; repeatable.")
+    ] = None,
+) -> None:
+    """Serve a Binance-shaped market alone: websocket and REST, with fault switches."""
+    from bot.demo import run_simulator  # noqa: PLC0415 - check and replay start fast
+    from bot.simulator.server import SimulatorSettings  # noqa: PLC0415
+
+    chosen = SimulatorSettings(
+        seed=seed,
+        symbols=symbols,
+        settlement_in=settlement_in,
+        host=host,
+        port=port,
+        faults=tuple(fault or ()),
+    )
+    try:
+        asyncio.run(_until_stopped(lambda stop: run_simulator(stop, chosen)))
+    except (ValueError, OSError) as error:
+        _fail(USAGE, str(error))
+
+
+@app.command()
+def doctor() -> None:
+    """Check token, stream, REST, clock, database, rules file and versions; one line each."""
+    from bot.app.checkup import run_doctor  # noqa: PLC0415 - check and replay start fast
+
+    if not asyncio.run(run_doctor(_settings())):
+        raise typer.Exit(WRONG)
+
+
+def _settings() -> Settings:
+    from bot.ops.logs import configure_logging  # noqa: PLC0415 - check and replay log nothing
+
+    try:
+        settings = load_settings(os.environ, Path(".env"))
+    except SettingsError as error:
+        _fail(USAGE, "\n".join(error.problems))
+    configure_logging(settings.log_level, settings.log_format, settings.secrets)
+    return settings
+
+
+def _check(path: Path, catalog: Catalog) -> list[str]:
+    try:
+        file = read_rules_file(path.read_bytes())
+    except OSError as error:
+        return [f"{path}:1:1: cannot be read: {error.strerror or error}"]
+    except RulesFileError as error:
+        return [_place(path, problem) for problem in error.problems]
+    return [_place(path, problem) for problem in symbol_problems(file, catalog)]
+
+
+def _rules(path: Path) -> RulesFile:
+    try:
+        return read_rules_file(path.read_bytes())
+    except OSError as error:
+        _fail(USAGE, f"{path}: cannot be read: {error.strerror or error}")
+    except RulesFileError as error:
+        _fail(USAGE, "\n".join(_place(path, problem) for problem in error.problems))
+
+
+def _place(path: Path, problem: Problem) -> str:
+    return f"{path}:{problem.line}:{problem.column}: {problem.message}"
+
+
+def _catalog(paths: list[Path]) -> Catalog:
+    catalog = Catalog()
+    for path in paths:
+        try:
+            catalog = read_catalog_file(path.read_bytes(), catalog)
+        except (OSError, ValueError) as error:
+            _fail(USAGE, f"{path}: cannot be used as a catalog: {error}")
+    return catalog
+
+
+async def _until_stopped(start: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Runs until done, or until SIGINT or SIGTERM asks it to stop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await start(stop)
+
+
+def _fail(code: int, text: str) -> NoReturn:
+    typer.echo(text, err=True)
+    raise typer.Exit(code)
