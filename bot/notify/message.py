@@ -35,6 +35,24 @@ def write(items: Sequence[Item], reader: Reader, reply_to: int | None = None) ->
     return _table(items, translate, silent)
 
 
+def write_ended(
+    items: Sequence[Item], ended: frozenset[int], reader: Reader, message_id: int
+) -> Written:
+    """The text that a message of alerts takes on when rules behind it end or change.
+
+    `items` are all alerts of the message, `ended` the outbox rows of those that ended.
+    """
+    translate = translator(reader.language)
+    symbols = dict.fromkeys(item.event.symbol for item in items if item.row_id in ended)
+    text = translate("⏹ Its rule has ended or changed; no further word on: {symbols}")
+    note = text.format(symbols=escape(", ".join(symbols)))
+    written = write(items, reader)
+    buttons = written.buttons if len(symbols) < len(items) else ()
+    return msgspec.structs.replace(
+        written, text=f"{written.text}\n{note}", buttons=buttons, edit_of=message_id
+    )
+
+
 def write_missed(events: Sequence[Event], reader: Reader) -> Written:
     """The one line for alerts that grew too old to be sent."""
     translate = translator(reader.language)
@@ -174,5 +192,5 @@ def _funding(event: Event, late: int, reader: Reader, translate: Translate) -> s
 def _rule(event: Event, translate: Translate) -> str:
     text = translate("Rule {name}").format(name=escape(event.rule))
     if event.already and event.kind is Kind.FIRED:
-        return f"{text} · {translate('already true when the rule started')}"
+        text += " · " + translate("already true when the rule started")
     return text

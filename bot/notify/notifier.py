@@ -8,11 +8,11 @@ The database is the truth: what is lost here is leased again. Nothing here retri
 
 import asyncio
 import logging
+import math
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
 
 import msgspec
 
@@ -25,50 +25,21 @@ from bot.notify.channel import (
     Moved,
     Never,
     Outcome,
+    Refused,
     Sent,
-    TokenRefused,
-    TopicGone,
     Unparsable,
-    Written,
 )
-from bot.notify.item import Reader
-from bot.notify.message import plain, write_missed
+from bot.notify.delivery import Delivery, Turn, keeps_away
+from bot.notify.message import write_missed
 from bot.notify.pacing import Limits, Pacing
 from bot.notify.payload import event_of, notice_row
+from bot.notify.port import DATABASE, REFUSED, Chats, Faults
 from bot.notify.settling import dead, released, settled
 from bot.rules.rule import Target
 from bot.store.port import Store, StoreError
 from bot.store.records import ChatRow, Commit, OutboxKind, OutboxRow, OutboxStatus
 
 _LOG = logging.getLogger(__name__)
-UNREACHABLE = "telegram"  # the kinds of fault that are told
-TOKEN = "token"  # noqa: S105 - a kind of fault, no secret
-DATABASE = "database"
-_PATIENCE = 3  # failed attempts in a row before the server counts as unreachable
-
-
-class Chats(Protocol):
-    """What the notifier asks and tells about chats; the app keeps them."""
-
-    def reader(self, chat_id: int) -> Reader:
-        """In which language and zone to write to a chat."""
-
-    def row(self, chat_id: int) -> ChatRow:
-        """The chat as it is now, a fresh row for one that is not known."""
-
-    def changed(self, row: ChatRow) -> None:
-        """A chat as an outcome left it; the notifier stores it."""
-
-    def moved(self, old: int, new: int) -> None:
-        """A group became a supergroup; the store has followed."""
-
-
-class Faults(Protocol):
-    """Where faults go. Each is raised again and again while it lasts; telling once is theirs."""
-
-    def raised(self, kind: str, text: str) -> None: ...
-
-    def cleared(self, kind: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -94,9 +65,8 @@ class Notifier:
         clock: Callable[[], int],
         settings: Settings | None = None,
     ) -> None:
-        self.outcomes: Counter[str] = Counter()  # by class name, and "dead" rows
+        self.delivery = Delivery(channel, faults)
         self._store = store
-        self._channel = channel
         self._chats = chats
         self._faults = faults
         self._clock = clock
@@ -108,7 +78,7 @@ class Notifier:
         self._awake = asyncio.Event()
         self._waker: asyncio.Task[None] | None = None
         self._alarms: set[asyncio.TimerHandle] = set()
-        self._failures = 0
+        self.buried = 0  # alerts that grew too old to be sent
 
     # -- running ---------------------------------------------------------------------------
 
@@ -163,7 +133,9 @@ class Notifier:
             await self.drain()
 
     def _wake_at(self, moment: float) -> None:
-        """Drains at a moment of the steady clock."""
+        """Drains at a moment of the steady clock; at infinity the end of a request does."""
+        if moment == math.inf:
+            return
 
         def ring() -> None:
             self._alarms.discard(alarm)
@@ -187,6 +159,8 @@ class Notifier:
         except StoreError as error:
             self._faults.raised(DATABASE, str(error))
             return
+        if len(rows) == room:  # there may be more
+            self._awake.set()
         by_chat: dict[int, list[OutboxRow]] = {}
         for row in rows:
             by_chat.setdefault(row.chat_id, []).append(row)
@@ -199,8 +173,7 @@ class Notifier:
             now = time.monotonic()
             free_at = self._pacing.overall_time(now)
             if free_at > now:
-                if free_at != float("inf"):  # else the end of a request rings
-                    self._wake_at(free_at)
+                self._wake_at(free_at)
                 return
             rows = self._ready.pop(0)
             if self._clock() > rows[0].lease_until - self._settings.lease // 2:
@@ -210,15 +183,15 @@ class Notifier:
             self._pacing.note_begun(chat_id)
             task = asyncio.create_task(self._tell(chat_id, rows), name=f"tell {chat_id}")
             self._under_way[chat_id] = task
-            task.add_done_callback(lambda _, chat_id=chat_id: self._told(chat_id))
+            task.add_done_callback(partial(self._told, chat_id))
 
-    def _told(self, chat_id: int) -> None:
-        task = self._under_way.pop(chat_id)
+    def _told(self, chat_id: int, task: asyncio.Task[None]) -> None:
+        del self._under_way[chat_id]
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOG.error("telling a chat failed; its rows are leased again later", exc_info=error)
-        self._awake.set()
-        now = time.monotonic()
-        self._wake_at(self._pacing.next_time(chat_id, now))
+        if self._ready:
+            self._awake.set()
+        self._wake_at(self._pacing.chat_time(chat_id))
 
     async def _release(self, rows: Sequence[OutboxRow]) -> None:
         if rows:
@@ -227,19 +200,22 @@ class Notifier:
     # -- one chat --------------------------------------------------------------------------
 
     async def _tell(self, chat_id: int, rows: Sequence[OutboxRow]) -> None:
-        """Sends a chat's messages one by one until one of them does not arrive."""
-        turn = _Turn(self._pacing, chat_id)
+        """Sends a chat's messages one by one until one of them has to wait."""
+        turn = Turn(self._pacing, chat_id)
+        waiting = list(rows)
         try:
-            rest = await self._bury(rows)
-            for run in runs(rest):
-                outcome = await self._send_run(turn, run)
-                await self._take(chat_id, run, outcome)
-                rest = [row for row in rest if row not in run]
-                if not isinstance(outcome, Sent) and _stops(outcome):
-                    await self._release(rest)
-                    return
+            waiting = await self._bury(waiting)
+            for run in runs(waiting):
+                outcome, sent = await self._send_run(turn, run)
+                waiting = [row for row in waiting if row not in run]
+                await self._take(chat_id, sent, outcome)
+                if keeps_away(outcome) or isinstance(outcome, Later | Doubtful):
+                    break
+        except StoreError as error:
+            self._faults.raised(DATABASE, str(error))
         finally:
             turn.end()
+        await self._release(waiting)
 
     async def _bury(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
         """The rows that are still worth sending; of the others the chat gets one line."""
@@ -254,49 +230,23 @@ class Notifier:
             notice = notice_row(f"missed {first.key}", target, written, now)
             await self._store.commit(Commit(outbox=(notice,)))
             await self._settle(dead(late, "too late"))
-            self.outcomes["dead"] += len(late)
+            self.buried += len(late)
         return [row for row in rows if row not in late]
 
-    async def _send_run(self, turn: "_Turn", run: Sequence[OutboxRow]) -> Outcome:
-        """One message, which may need several parts; the outcome is the whole message's."""
+    async def _send_run(
+        self, turn: Turn, run: Sequence[OutboxRow]
+    ) -> tuple[Outcome, Sequence[OutboxRow]]:
+        """One message, and its rows with the topic that it went to."""
         first = run[0]
         reply_to = await self._fired_message(run)
-        parts = written_of(run, self._chats.reader(first.chat_id), self._clock(), reply_to)
-        topic, message_id = first.topic, 0
-        for position, part in enumerate(parts):
-            outcome, topic = await self._send_part(turn, topic, part)
-            if not isinstance(outcome, Sent):
-                if position == 0 or _stops_chat(outcome):
-                    return outcome
-                return Doubtful(f"part {position + 1} of {len(parts)} did not arrive")
-            message_id = message_id or outcome.message_id
-        return Sent(message_id)
-
-    async def _send_part(
-        self, turn: "_Turn", topic: int | None, written: Written
-    ) -> tuple[Outcome, int | None]:
-        """One request, and again at once where the server names what to change about it."""
-        outcome = await self._request(turn, topic, written)
-        if isinstance(outcome, TopicGone) and topic is not None:
-            topic = None
-            outcome = await self._request(turn, topic, written)
-        if isinstance(outcome, Unparsable):
-            _LOG.error("markup was refused; sent as plain text: %s", outcome.reason)
-            outcome = await self._request(turn, topic, plain(written))
-        return outcome, topic
-
-    async def _request(self, turn: "_Turn", topic: int | None, written: Written) -> Outcome:
-        await turn.begin()
+        reader = self._chats.reader(first.chat_id)
         try:
-            outcome = await self._channel.send(turn.chat_id, topic, written)
-        except Exception as error:  # a channel should not raise, but a message may not be lost
-            _LOG.exception("the channel failed")
-            outcome = Doubtful(f"{type(error).__name__}: {error}")
-        finally:
-            turn.end()
-        self.outcomes[type(outcome).__name__] += 1
-        self._judge(outcome)
-        return outcome
+            parts = written_of(run, reader, self._clock(), reply_to)
+        except Exception as error:  # noqa: BLE001 - no row may keep those behind it from going
+            _LOG.exception("a message cannot be written; outbox row %d", first.id)
+            return Refused(f"it cannot be written: {error}"), run
+        outcome, topic = await self.delivery.send(turn, first.topic, parts)
+        return outcome, [msgspec.structs.replace(row, topic=topic) for row in run]
 
     async def _fired_message(self, run: Sequence[OutboxRow]) -> int | None:
         """The message that told of the episode before, for a later word on it to answer."""
@@ -321,21 +271,27 @@ class Notifier:
         """Writes back what came of a message, and what it says about its chat."""
         now = self._clock()
         changed: list[ChatRow] = []
-        if isinstance(outcome, Never):
-            changed.append(
-                msgspec.structs.replace(self._chats.row(chat_id), disabled=outcome.reason)
-            )
-            self._faults.raised(f"chat {chat_id}", _out_of_reach(changed[0]))
-        elif isinstance(outcome, Later) and outcome.retry_after is not None:
-            self._pacing.hold(chat_id, time.monotonic() + outcome.retry_after)
+        if isinstance(outcome, Later) and outcome.retry_after is not None:
             not_before = now + round(outcome.retry_after * 1000)
-            changed.append(msgspec.structs.replace(self._chats.row(chat_id), not_before=not_before))
-        for row in changed:
-            self._chats.changed(row)
+            changed.append(self._changed(chat_id, not_before=not_before))
+        elif isinstance(outcome, Never):
+            changed.append(self._changed(chat_id, disabled=outcome.reason))
+            self._faults.raised(f"chat {chat_id}", _out_of_reach(changed[0]))
+        elif isinstance(outcome, Refused | Unparsable):
+            _LOG.error("a message is refused and lost: %s", outcome.reason)
+            text = f"A message to chat {chat_id} is lost: {outcome.reason}"
+            self._faults.raised(REFUSED, text)
+        elif isinstance(outcome, Sent):
+            self._faults.cleared(f"chat {chat_id}")
         await self._settle(settled(run, outcome, now), changed)
         if isinstance(outcome, Moved):
-            await self._store.move_chat(chat_id, outcome.chat_id)
-            self._chats.moved(chat_id, outcome.chat_id)
+            renamed = await self._store.move_chat(chat_id, outcome.chat_id)
+            self._chats.moved(chat_id, outcome.chat_id, renamed)
+
+    def _changed(self, chat_id: int, **changes: object) -> ChatRow:
+        chat = msgspec.structs.replace(self._chats.row(chat_id), **changes)
+        self._chats.changed(chat)
+        return chat
 
     async def _settle(self, rows: Sequence[OutboxRow], chats: Sequence[ChatRow] = ()) -> None:
         """Until it is written: what was sent must not be sent again for want of a record."""
@@ -346,58 +302,8 @@ class Notifier:
                 self._faults.raised(DATABASE, str(error))
                 await asyncio.sleep(1.0)
             else:
+                self._faults.cleared(DATABASE)
                 return
-
-    def _judge(self, outcome: Outcome) -> None:
-        """Whether the server itself is to blame."""
-        if isinstance(outcome, TokenRefused):
-            self._faults.raised(TOKEN, f"Telegram refuses the token: {outcome.reason}")
-        elif isinstance(outcome, Doubtful) or (
-            isinstance(outcome, Later) and outcome.retry_after is None
-        ):
-            self._failures += 1
-            if self._failures >= _PATIENCE:
-                self._faults.raised(UNREACHABLE, outcome.reason)
-        else:
-            self._failures = 0
-            self._faults.cleared(UNREACHABLE)
-            self._faults.cleared(TOKEN)
-
-
-class _Turn:
-    """A chat's place in the pacing; the first request's is taken before the turn begins."""
-
-    def __init__(self, pacing: Pacing, chat_id: int) -> None:
-        self.chat_id = chat_id
-        self._pacing = pacing
-        self._taken = True
-        self._used = False
-
-    async def begin(self) -> None:
-        """Waits until a request may go out."""
-        if self._taken and not self._used:
-            self._used = True
-            return
-        while (at := self._pacing.next_time(self.chat_id, now := time.monotonic())) > now:
-            await asyncio.sleep(min(at - now, 0.05))
-        self._pacing.note_begun(self.chat_id)
-        self._taken = self._used = True
-
-    def end(self) -> None:
-        """The request has ended, or none was made."""
-        if self._taken:
-            self._pacing.note_sent(self.chat_id, time.monotonic())
-        self._taken = self._used = False
-
-
-def _stops_chat(outcome: Outcome) -> bool:
-    """Nothing else of this chat can be sent now."""
-    return isinstance(outcome, Never | Moved | TokenRefused)
-
-
-def _stops(outcome: Outcome) -> bool:
-    """The chat's later messages must wait for this one."""
-    return _stops_chat(outcome) or isinstance(outcome, Later | Doubtful)
 
 
 def _out_of_reach(chat: ChatRow) -> str:

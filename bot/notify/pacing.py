@@ -39,7 +39,19 @@ class Pacing:
 
         Infinity while one is under way to it, or as many in all as the overall limit allows.
         """
-        return max(now, self._chat_time(chat_id), self._overall_time(now))
+        return max(now, self.chat_time(chat_id), self._overall_time(now))
+
+    def chat_time(self, chat_id: int) -> float:
+        """When the chat's own limits allow a message; infinity while one is under way to it."""
+        if chat_id in self._under_way:
+            return math.inf
+        time = self._not_before.get(chat_id, -math.inf)
+        if chat_id in self._last:
+            time = max(time, self._last[chat_id] + self.limits.per_chat)
+        sent = self._group.get(chat_id)
+        if sent and len(sent) >= self.limits.group_count:
+            time = max(time, sent[-self.limits.group_count] + self.limits.group_span)
+        return time
 
     def overall_time(self, now: float) -> float:
         """When a message to any chat may begin."""
@@ -67,19 +79,8 @@ class Pacing:
     def held(self, now: float) -> dict[int, float]:
         """The chats that may not be written to now, and when each may again."""
         chats = {*self._under_way, *self._last, *self._group, *self._not_before}
-        times = {chat_id: self._chat_time(chat_id) for chat_id in chats}
+        times = {chat_id: self.chat_time(chat_id) for chat_id in chats}
         return {chat_id: time for chat_id, time in times.items() if time > now}
-
-    def _chat_time(self, chat_id: int) -> float:
-        if chat_id in self._under_way:
-            return math.inf
-        time = self._not_before.get(chat_id, -math.inf)
-        if chat_id in self._last:
-            time = max(time, self._last[chat_id] + self.limits.per_chat)
-        sent = self._group.get(chat_id)
-        if sent and len(sent) >= self.limits.group_count:
-            time = max(time, sent[-self.limits.group_count] + self.limits.group_span)
-        return time
 
     def _overall_time(self, now: float) -> float:
         under_way = sum(self._under_way.values())

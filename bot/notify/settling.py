@@ -5,7 +5,16 @@ from typing import TypeVar
 
 import msgspec
 
-from bot.notify.channel import Doubtful, Later, Outcome, Refused, Sent, Unparsable
+from bot.notify.channel import (
+    Doubtful,
+    Later,
+    Moved,
+    Never,
+    Outcome,
+    Refused,
+    Sent,
+    Unparsable,
+)
 from bot.store.records import OutboxRow, OutboxStatus
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
@@ -49,10 +58,14 @@ def _settled(row: OutboxRow, outcome: Outcome, now: int) -> OutboxRow:
         )  # fmt: skip
     if isinstance(outcome, Refused | Unparsable):
         return _with(row, status=OutboxStatus.DEAD, error=outcome.reason)
+    if isinstance(outcome, Moved):
+        return _waiting(row, now)
+    if isinstance(outcome, Never):
+        return _waiting(row, now, outcome.reason)
     pause = spacing(row.attempts, LATER_FIRST, LATER_MOST)
     if isinstance(outcome, Later) and outcome.retry_after is not None:
         pause = round(outcome.retry_after * 1000)
-    return _waiting(row, now + pause, getattr(outcome, "reason", ""))
+    return _waiting(row, now + pause, outcome.reason)
 
 
 def _waiting(row: OutboxRow, not_before: int, error: str = "") -> OutboxRow:

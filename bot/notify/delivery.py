@@ -1,0 +1,148 @@
+"""One message into the channel, paced: its parts, and what the server wants changed about it."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from bot.notify.channel import (
+    Channel,
+    Doubtful,
+    Later,
+    Moved,
+    Never,
+    Outcome,
+    Sent,
+    TokenRefused,
+    TopicGone,
+    Unparsable,
+    Written,
+)
+from bot.notify.message import plain
+from bot.notify.pacing import Pacing
+from bot.notify.port import TOKEN, UNREACHABLE, Faults
+
+_LOG = logging.getLogger(__name__)
+_PATIENCE = 3  # failed requests in a row before the server counts as unreachable
+_TRIES = 5  # of a further part that is certainly not sent
+_SHORT = 10.0  # seconds that a chat may be asked to wait between two parts of a message
+
+
+class Turn:
+    """A chat's place in the pacing. Its first request was noted as begun when it was made."""
+
+    def __init__(self, pacing: Pacing, chat_id: int) -> None:
+        self.chat_id = chat_id
+        self._pacing = pacing
+        self._begun = True
+        self._first = True
+
+    async def begin(self) -> None:
+        """Waits until a request may go out."""
+        if self._first:
+            self._first = False
+            return
+        while (at := self._pacing.next_time(self.chat_id, now := time.monotonic())) > now:  # noqa: ASYNC110 - it moves as other requests end
+            await asyncio.sleep(min(at - now, 0.05))
+        self._pacing.note_begun(self.chat_id)
+        self._begun = True
+
+    def hold(self, seconds: float) -> None:
+        """Nothing to the chat for so long, as the server asks."""
+        self._pacing.hold(self.chat_id, time.monotonic() + seconds)
+
+    def end(self) -> None:
+        """The request has ended, or none was made."""
+        if self._begun:
+            self._pacing.note_sent(self.chat_id, time.monotonic())
+        self._begun = self._first = False
+
+
+class Delivery:
+    """Sends messages, once each, and judges by what comes of them whether the server is up."""
+
+    def __init__(self, channel: Channel, faults: Faults) -> None:
+        self.outcomes: Counter[str] = Counter()  # of requests, by the outcome's class name
+        self._channel = channel
+        self._faults = faults
+        self._failures = 0
+
+    async def send(
+        self, turn: Turn, topic: int | None, parts: Sequence[Written]
+    ) -> tuple[Outcome, int | None]:
+        """The whole message's outcome, with its first part's id, and the topic it went to."""
+        first, topic = await self._send_part(turn, topic, parts[0])
+        if not isinstance(first, Sent):
+            return first, topic
+        for position, part in enumerate(parts[1:], 2):
+            outcome, topic = await self._send_further(turn, topic, part)
+            if keeps_away(outcome):
+                return outcome, topic
+            if not isinstance(outcome, Sent):
+                return Doubtful(f"part {position} of {len(parts)}: {outcome}"), topic
+        return first, topic
+
+    async def _send_further(
+        self, turn: Turn, topic: int | None, written: Written
+    ) -> tuple[Outcome, int | None]:
+        """A part behind one that arrived: a short delay must not make the whole doubtful."""
+        for _ in range(_TRIES):
+            outcome, topic = await self._send_part(turn, topic, written)
+            if not isinstance(outcome, Later) or (outcome.retry_after or 0) > _SHORT:
+                break
+        return outcome, topic
+
+    async def _send_part(
+        self, turn: Turn, topic: int | None, written: Written
+    ) -> tuple[Outcome, int | None]:
+        """One request, and again where the server names what to change about it."""
+        outcome = await self._request(turn, topic, written)
+        if isinstance(outcome, TopicGone) and topic is not None:
+            text = (
+                f"Topic {topic} of chat {turn.chat_id} is gone ({outcome.reason}): its messages go "
+                "to the general topic; name another topic in the rules file, or watch there"
+            )
+            self._faults.raised(f"topic {turn.chat_id} {topic}", text)
+            topic = None
+            outcome = await self._request(turn, topic, written)
+        if isinstance(outcome, Unparsable):
+            _LOG.error("markup was refused and is left out: %s", outcome.reason)
+            outcome = await self._request(turn, topic, plain(written))
+        return outcome, topic
+
+    async def _request(self, turn: Turn, topic: int | None, written: Written) -> Outcome:
+        await turn.begin()
+        try:
+            outcome = await self._channel.send(turn.chat_id, topic, written)
+        except Exception as error:  # noqa: BLE001 - a channel should not raise; nothing may be lost
+            _LOG.exception("the channel failed")
+            outcome = Doubtful(f"{type(error).__name__}: {error}")
+        finally:
+            turn.end()
+        if isinstance(outcome, Later) and outcome.retry_after is not None:
+            turn.hold(outcome.retry_after)
+        self.outcomes[type(outcome).__name__] += 1
+        self._judge(outcome)
+        return outcome
+
+    def _judge(self, outcome: Outcome) -> None:
+        """Whether the server itself is to blame."""
+        if isinstance(outcome, TokenRefused):
+            text = f"Telegram refuses the token: {outcome.reason}; check TELEGRAM_TOKEN"
+            self._faults.raised(TOKEN, text)
+        elif isinstance(outcome, Doubtful) or (
+            isinstance(outcome, Later) and outcome.retry_after is None
+        ):
+            self._failures += 1
+            if self._failures >= _PATIENCE:
+                self._faults.raised(UNREACHABLE, outcome.reason)
+        else:
+            self._failures = 0
+            self._faults.cleared(UNREACHABLE)
+            self._faults.cleared(TOKEN)
+
+
+def keeps_away(outcome: Outcome) -> bool:
+    """Nothing at all can go to the chat now, whatever of the message has arrived."""
+    return isinstance(outcome, Never | Moved | TokenRefused)
