@@ -17,6 +17,7 @@ SETTLEMENTS = 8 * HOUR  # the longest interval; every shorter one settles then a
 LENGTH = 8192  # steps of one second; a power of two
 MASK = LENGTH - 1
 INTEREST = 0.0001  # per 8 h; the venue's resting rate. TradFi contracts have none
+WOBBLE = 0.0001  # of the premium
 CLAMP = 0.0005  # F = premium + clamp(interest - premium, -0.05 %, 0.05 %), the venue's formula
 
 
@@ -98,7 +99,8 @@ class Market:
         index = walk.price * (1 + walk.volatility * self._prices[step & MASK])
         settle = walk.price * (1 + walk.volatility * self._prices[(step - 60) & MASK])
         basis = walk.basis + walk.swing * self._reverting[step & MASK]
-        rate = _funding_rate(walk, walk.premium * self._slow[step & MASK]) if walk.hours else 0.0
+        premium = walk.premium + WOBBLE * self._slow[step & MASK]
+        rate = _funding_rate(walk, premium) if walk.hours else 0.0
         if walk.crosser is not None:
             lift = walk.crosser.lift((at - self.started) / 1000)
             basis += lift if walk.crosser.field == "basis" else 0.0
@@ -174,10 +176,12 @@ def venue_offset(local: int, settlement_in: float | None) -> int:
 def _walk(listing: Listing, seed: int, crosser: Crosser | None) -> _Walk:
     random = Random(f"{seed}:{listing.symbol}")
     lively = 0.00008 if listing.tradfi or listing.price > 80 else random.uniform(0.0001, 0.0004)
-    basis, swing, premium = random.gauss(0, 0.0003), 0.0004, random.uniform(0.0001, 0.0003)
+    basis, swing = random.gauss(0, 0.0003), 0.0004
+    # Beyond -0.0004 and 0.0006 the rate leaves its rest; a third of the market does.
+    premium = random.choice((random.uniform(-0.00065, -0.0002), random.uniform(0.0004, 0.00069)))
     if crosser is not None:  # nothing but the script moves what the script is about
         basis = crosser.quiet if crosser.field == "basis" else 0.0
-        swing, premium = 0.0001, 0.0
+        swing, premium = 0.0001, 0.0  # at rest
     basis = min(max(basis, -0.001), 0.001)
     return _Walk(
         listing.price, lively, basis, swing, premium, random.randrange(LENGTH),
