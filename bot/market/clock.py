@@ -49,11 +49,12 @@ class VenueClock:
       elsewhere. The first accepted row sets the clock, backwards too: a REST or local time that
       is ahead of the stream is simply wrong. From then on the clock never goes back.
     * A row more than a minute ahead is rejected and becomes a claim. Rows agree with a claim while
-      they lie within 10 s of its time, carried on. A claim that is 5 s old is followed, and its
-      rows accepted from then on (10 s without a row end it), when at least two symbols make it (one, where no other symbol was
-      heard within the last minute) and more symbols make it than have told the clock's own time
-      since it began. So a single crazy symbol among good ones never moves the clock, a venue that
-      jumps as a whole does after 5 s, and so does a single symbol that is alone.
+      they lie within 10 s of its time, carried on; 10 s without one end it. A claim that is 5 s
+      old is followed, and its rows accepted from then on, when at least two symbols make it (one,
+      where no other symbol was heard within the last minute) and more symbols make it than have
+      told the clock's own time since it began. So a single crazy symbol among good ones never
+      moves the clock, a venue that jumps as a whole does after 5 s, and so does a single symbol
+      that is alone.
     * The rows of one batch are judged against the clock as it stood when the batch came, so that
       they cannot lift each other over the minute.
     """
@@ -143,4 +144,4 @@ def _weight(claim: _Claim) -> tuple[int, float]:
 
 
 def _ms(seconds: float) -> int:
-    return int(seconds * 1000)
+    return round(seconds * 1000)

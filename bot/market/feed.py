@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from bot.market.binance import Frame
@@ -28,7 +28,7 @@ class FeedStatus:
     connects: int = 0
     problem: str = ""
     problem_at: float | None = None
-    skipped: Mapping[str, int] = MappingProxyType({})
+    skipped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     streams: tuple[str, ...] = ()
 
 

@@ -1,0 +1,51 @@
+"""The inbox keeps the latest tick of each symbol and counts what nobody saw."""
+
+import asyncio
+
+import pytest
+
+from bot.market.inbox import Inbox
+from bot.market.tick import Tick
+from tests.market.rows import tick
+
+
+def ticks(text: str) -> list[Tick]:
+    """`A1 B2`: symbol and event time."""
+    return [tick(one[0], int(one[1:])) for one in text.split()]
+
+
+@pytest.mark.parametrize(
+    ("frames", "batch", "conflated"),
+    [
+        (["A1 B1"], "A1 B1", 0),
+        (["A1 B1", "A2 B2"], "A2 B2", 2),
+        (["A1 B1", "A2"], "B1 A2", 1),
+        (["A2", "A1"], "A2", 0),
+        (["A2", "A2"], "A2", 0),
+        (["B1 A1", "C1"], "B1 A1 C1", 0),
+        (["", "A1"], "A1", 0),
+    ],
+)
+async def test_newer_ticks_replace_older_ones(
+    frames: list[str], batch: str, conflated: int
+) -> None:
+    inbox = Inbox()
+    for frame in frames:
+        inbox.put(ticks(frame))
+    assert await inbox.take() == tuple(ticks(batch))
+    assert inbox.conflated == conflated
+
+
+async def test_taking_waits_for_a_tick_and_then_starts_afresh() -> None:
+    inbox = Inbox()
+    inbox.put([])
+    waiting = asyncio.create_task(inbox.take())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    inbox.put(ticks("A1"))
+    assert await waiting == tuple(ticks("A1"))
+    again = asyncio.create_task(inbox.take())
+    await asyncio.sleep(0)
+    assert not again.done()
+    inbox.put(ticks("A1"))
+    assert await again == tuple(ticks("A1"))

@@ -1,0 +1,172 @@
+"""The REST side against a real HTTP server on loopback."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bot.market.catalog import Catalog
+from bot.market.rest import MarketRest, RestError
+from tests.market.rows import E0, T0, tick
+
+EXCHANGE = {"symbols": [{"symbol": "A", "contractType": "PERPETUAL", "status": "TRADING"}]}
+FUNDING = [
+    {
+        "symbol": "A",
+        "fundingIntervalHours": 4,
+        "adjustedFundingRateCap": "0.02000000",
+        "adjustedFundingRateFloor": "-0.02000000",
+        "updateTime": None,
+    }
+]
+Answer = tuple[int, str, bytes]  # status, further headers, body
+
+
+class Server:
+    """Answers each path as the table says; a path that is not in it is not answered at all."""
+
+    def __init__(self, answers: dict[str, Answer]) -> None:
+        self.answers = answers
+        self.root = ""
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        path = head.split(b" ")[1].decode()
+        if path in self.answers:
+            status, headers, body = self.answers[path]
+            lines = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{headers}"
+            writer.write(f"{lines}Connection: close\r\n\r\n".encode() + body)
+            await writer.drain()
+        writer.close()
+
+
+def ok(body: object) -> Answer:
+    return 200, "", body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+@asynccontextmanager
+async def rest(answers: dict[str, Answer]) -> AsyncIterator[MarketRest]:
+    double = Server({f"/fapi/v1/{name}": answer for name, answer in answers.items()})
+    server = await asyncio.start_server(double.handle, "127.0.0.1", 0)
+    root = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, MarketRest(root, trust_env=False) as client:
+        yield client
+
+
+async def test_the_venues_time() -> None:
+    async with rest({"time": ok({"serverTime": E0})}) as client:
+        assert await client.server_time() == E0
+
+
+async def test_the_market_at_one_moment_is_ticks() -> None:
+    one = {
+        "symbol": "A",
+        "markPrice": "1.50",
+        "indexPrice": "1.40",
+        "estimatedSettlePrice": "1.30",
+        "lastFundingRate": "0.00010000",
+        "nextFundingTime": T0,
+        "time": E0,
+    }
+    async with rest({"premiumIndex": ok([one])}) as client:
+        assert await client.premium_index() == (
+            tick("A", mark="1.50", index="1.40", settle="1.30", rate="0.00010000",
+                 next_funding_time=T0),
+        )  # fmt: skip
+
+
+async def test_a_catalog_is_taken_whole() -> None:
+    async with rest({"exchangeInfo": ok(EXCHANGE), "fundingInfo": ok(FUNDING)}) as client:
+        taken = await client.take_catalog(Catalog())
+    assert taken.problems == ()
+    assert taken.catalog.trades("A") is True
+    assert taken.catalog.funding["A"].interval_hours == 4
+
+
+@pytest.mark.parametrize(
+    "bad", [(503, "", b""), ok(b"nonsense"), ok({"symbols": []}), ok(17), ok({"symbols": 5})]
+)
+@pytest.mark.parametrize("half", ["exchangeInfo", "fundingInfo"])
+async def test_a_half_that_fails_stays_as_it_was(half: str, bad: Answer) -> None:
+    previous = Catalog().with_exchange_info(
+        {"symbols": [{"symbol": "OLD", "contractType": "PERPETUAL", "status": "TRADING"}]}
+    )
+    previous = previous.with_funding_info([{"symbol": "OLD", "fundingIntervalHours": 1}])
+    answers = {"exchangeInfo": ok(EXCHANGE), "fundingInfo": ok(FUNDING)} | {half: bad}
+    async with rest(answers) as client:
+        taken = await client.take_catalog(previous)
+    assert len(taken.problems) == 1
+    assert taken.catalog.contracts is not None
+    fresh = {"OLD"} if half == "exchangeInfo" else {"A"}
+    assert set(taken.catalog.contracts) == fresh
+    assert set(taken.catalog.funding) == {"A", "OLD"} - fresh
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "retry_after", "permanent"),
+    [
+        ((451, "", b""), "refuses this location (HTTP 451)", None, True),
+        ((403, "", b"<html>"), "firewall refuses this address (HTTP 403)", None, False),
+        ((429, "Retry-After: 7\r\n", b""), "too many requests (HTTP 429)", 7, False),
+        ((418, "Retry-After: 300\r\n", b""), "banned", 300, False),
+        ((418, "", b""), "banned", 120, False),
+        ((502, "", b"<html>"), "fault (HTTP 502)", None, False),
+        (
+            (400, "", b'{"code":-1121,"msg":"Invalid symbol."}'),
+            "/fapi/v1/time: HTTP 400: Invalid symbol. (code -1121)",
+            None,
+            True,
+        ),
+        ((404, "", b"<html>"), "/fapi/v1/time: HTTP 404", None, True),
+        ((301, "Location: http://127.0.0.1:1/\r\n", b""), "HTTP 301", None, True),
+        (ok(b"{"), "answered no JSON", None, False),
+        (ok(b"[" * 100_000), "answered no JSON", None, False),
+        (ok(b'"\xff"'), "answered no JSON", None, False),
+        (ok({}), "without a serverTime", None, False),
+        (ok({"serverTime": "1"}), "without a serverTime", None, False),
+        (ok([]), "without a serverTime", None, False),
+        ((200, "Content-Encoding: gzip\r\n", b"no gzip"), "cannot be reached", None, False),
+    ],
+)
+async def test_an_answer_that_does_not_help_is_sorted_and_named(
+    answer: Answer, words: str, retry_after: float | None, permanent: bool
+) -> None:
+    async with rest({"time": answer}) as client:
+        with pytest.raises(RestError) as caught:
+            await client.server_time()
+    assert words in str(caught.value)
+    assert caught.value.retry_after == retry_after
+    assert caught.value.permanent is permanent
+
+
+async def test_a_connection_that_breaks_off_may_be_tried_again() -> None:
+    async with rest({}) as client:
+        with pytest.raises(RestError, match=r"/fapi/v1/time cannot be reached: \w") as caught:
+            await client.server_time()
+    assert not caught.value.permanent
+
+
+@pytest.mark.parametrize(
+    ("root", "permanent"),
+    [
+        ("http://127.0.0.1:1", False),
+        ("ftp://127.0.0.1", True),
+        ("127.0.0.1", True),
+        ("", True),
+        ("http://[bad", False),
+    ],
+)
+async def test_a_wrong_address_is_named(root: str, permanent: bool) -> None:
+    async with MarketRest(root, trust_env=False) as client:
+        with pytest.raises(RestError) as caught:
+            await client.server_time()
+    assert str(caught.value)
+    assert caught.value.permanent is permanent
+
+
+async def test_a_premium_index_that_is_no_json_is_an_error() -> None:
+    async with rest({"premiumIndex": ok(b"[{")}) as client:
+        with pytest.raises(RestError, match="answered no rows"):
+            await client.premium_index()
