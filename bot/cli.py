@@ -66,11 +66,12 @@ def _options(
 @app.command()
 def run() -> None:
     """Run the bot: stream, rules, alerts, Telegram. Settings come from the environment or .env."""
-    from bot.app.run import CannotStartError, run_bot  # noqa: PLC0415 - check and replay start fast
+    from bot.app.run import run_bot  # noqa: PLC0415 - check and replay start fast
+    from bot.app.start import CannotStartError  # noqa: PLC0415
 
     settings = _settings()
     try:
-        asyncio.run(_until_stopped(lambda stop: run_bot(settings, stop)))
+        asyncio.run(_until_stopped(lambda stop: run_bot(settings, stop, sys.stdout)))
     except CannotStartError as error:
         _fail(error.exit_code, str(error))
 
@@ -160,9 +161,22 @@ def simulate(
 @app.command()
 def doctor() -> None:
     """Check token, stream, REST, clock, database, rules file and versions; one line each."""
-    from bot.app.checkup import run_doctor  # noqa: PLC0415 - check and replay start fast
+    from bot.ops.doctor import Subject, checks_of, report, run_checks  # noqa: PLC0415
 
-    if not asyncio.run(run_doctor(_settings())):
+    settings = _settings()
+    token = settings.telegram_token
+    subject = Subject(
+        token=token.get_secret_value() if token else None,
+        telegram_api_url=settings.telegram_api_url,
+        stream_url=settings.binance_stream_url,
+        rest_url=settings.binance_rest_url,
+        database_url=settings.database_url,
+        rules_file=settings.rules_file,
+        rules_file_is_named=settings.rules_file_is_named,
+    )
+    checks = asyncio.run(run_checks(checks_of(subject)))
+    typer.echo(report(checks))
+    if not all(check.ok for check in checks):
         raise typer.Exit(WRONG)
 
 

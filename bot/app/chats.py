@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from bot.app.desk import Desk
 from bot.notify.item import Reader
-from bot.notify.notifier import DATABASE
+from bot.notify.port import DATABASE, REFUSED
 from bot.store.records import ChatRow
 
 
@@ -31,12 +31,21 @@ class NotifierChats:
 class NotifierFaults:
     """Faults of sending. Those of the store are told by who writes decisions to it."""
 
-    def __init__(self, raised: Callable[[str, str], None], cleared: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        raised: Callable[[str, str], None],
+        cleared: Callable[[str], None],
+        happened: Callable[[str], None],
+    ) -> None:
+        """`raised` is for what lasts, `happened` for what is lost or gone for good."""
         self._raised = raised
         self._cleared = cleared
+        self._happened = happened
 
     def raised(self, kind: str, text: str) -> None:
-        if kind != DATABASE:
+        if kind == REFUSED or kind.startswith("topic "):
+            self._happened(text)
+        elif kind != DATABASE:
             self._raised(kind, text)
 
     def cleared(self, kind: str) -> None:

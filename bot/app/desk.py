@@ -1,4 +1,4 @@
-"""Who is served: the book, the chats and their watches, the admins. What was committed, in memory."""
+"""Who is served: the book, the chats and their watches, the admins, as they were committed."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,8 +8,8 @@ import msgspec
 
 from bot.notify.item import Reader
 from bot.rules.book import Book
-from bot.rules.rules_file import RulesFile
 from bot.rules.rule import Chat, Rule, Target
+from bot.rules.rules_file import RulesFile
 from bot.rules.watch_line import WatchLineError, parse_watch, watch_rule
 from bot.store.records import ChatRow, Watch
 

@@ -21,9 +21,9 @@ from bot.app.faults import Faults, Text
 from bot.app.followup import ended_rows, still_on
 from bot.chat.answer import Answer
 from bot.chat.request import Request
+from bot.locale import translator
 from bot.market.catalog import Catalog
 from bot.market.tick import Tick
-from bot.locale import translator
 from bot.notify.channel import Written
 from bot.notify.payload import notice_row, outbox_row_for, reply_row
 from bot.rules.book import Book

@@ -8,7 +8,8 @@ from bot.alerts.engine import Engine
 from bot.app.faults import Faults
 from bot.app.world import ON
 from bot.market.stream import MarketStream
-from bot.notify.notifier import DATABASE, TOKEN, UNREACHABLE, Notifier
+from bot.notify.notifier import Notifier
+from bot.notify.port import DATABASE, TOKEN, UNREACHABLE
 from bot.ops.health import Page, pages
 from bot.ops.metrics import build_metrics
 from bot.store.port import Store
@@ -57,7 +58,7 @@ class Figures:
         metrics.reconnects.inc(self._new("connects", "", max(status.connects - 1, 0)))
         for reason, count in {**status.skipped, "repeated": self._engine.repeated}.items():
             metrics.dropped.labels(reason).inc(self._new("dropped", reason, count))
-        for outcome, count in self._notifier.outcomes.items():
+        for outcome, count in self._notifier.delivery.outcomes.items():
             metrics.sends.labels(outcome).inc(self._new("sends", outcome, count))
         metrics.connected.set(0 if status.connected_since is None else 1)
         if status.last_row is not None:

@@ -15,7 +15,6 @@ import msgspec
 
 from bot.alerts.engine import Engine
 from bot.app import texts
-from bot.app.desk import Desk
 from bot.app.live import Live
 from bot.app.world import ON
 from bot.rules.book import created_key, diff, with_created

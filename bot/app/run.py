@@ -39,6 +39,8 @@ from bot.notify.notifier import Notifier
 from bot.notify.notifier import Settings as NotifierSettings
 from bot.notify.pacing import Limits
 from bot.notify.payload import decode_payload
+from bot.notify.port import TOKEN
+from bot.notify.port import UNREACHABLE as TELEGRAM
 from bot.notify.scheduler import Job, Scheduler
 from bot.ops.health import HealthServer
 from bot.settings import Access, Settings
@@ -143,7 +145,7 @@ class Program:
             store,
             wiring.channel,
             NotifierChats(desk, self._follow_chat),
-            NotifierFaults(self._fault, self._fault_over),
+            NotifierFaults(self._fault, self._fault_over, self._happened),
             wall,
             wiring.notifier,
         )
@@ -270,7 +272,13 @@ class Program:
         self._reported += self.faults.begin(kind, partial(texts.plain_fault, text), wall())
 
     def _fault_over(self, kind: str) -> None:
-        self._reported += self.faults.end(kind, texts.telegram_back, wall())
+        over = texts.telegram_back if kind in (TELEGRAM, TOKEN) else texts.chat_back
+        self._reported += self.faults.end(kind, over, wall())
+
+    def _happened(self, text: str) -> None:
+        _log.warning("%s", text, extra={"action": "sending_failed"})
+        said = partial(texts.plain_fault, text)
+        self._reported += self.faults.notices(f"happened:{text}", said, wall())
 
     def _polling(self, problem: str | None) -> None:
         if problem is None:

@@ -79,6 +79,10 @@ def telegram_back(_: Translate) -> str:
     return _("✅ Telegram can be reached again; what waited is being sent.")
 
 
+def chat_back(_: Translate) -> str:
+    return _("✅ The chat can be written to again.")
+
+
 def poller_back(_: Translate) -> str:
     return _("✅ Commands are read again.")
 
