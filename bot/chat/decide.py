@@ -34,9 +34,9 @@ def decide(request: Request, world: World, access: Access) -> Answer:
 
 def apology(request: Request, world: World, access: Access) -> Answer:
     """What is said when our own code failed; nothing to whom a command is not answered."""
+    _ = _translate(request, world)
     if request.kind is RequestKind.PRESS:
-        text = _translate(request, world)("Something went wrong here; nothing was changed.")
-        return Answer(toast=text)
+        return Answer(toast=_("Something went wrong here; nothing was changed."))
     command = read_command(request.text)
     if command is None or not command.is_for(world.bot_name):
         return Answer()
@@ -44,7 +44,6 @@ def apology(request: Request, world: World, access: Access) -> Answer:
     verdict = access.command(request, entry.need if entry else Need.LOOK)
     if not verdict.allowed:
         return Answer(reason=verdict.reason)
-    _ = _translate(request, world)
     return reply(
         _("Something went wrong here, and nothing was changed. The admin finds it in the log.")
     )

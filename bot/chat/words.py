@@ -71,9 +71,10 @@ def part_text(part: Part, _: Translate) -> str:
 
 
 def threshold_text(leaf: Comparison | Crossing, interval: int | None, _: Translate) -> str:
-    """Both readings of a ratio, `0.0005 = 0.05 % per 8 h = 54.75 % APR`; "" of zero or of another kind.
+    """Both readings of a ratio: `0.0005 = 0.05 % per 8 h = 54.75 % APR`.
 
-    `interval` (ms) is the funding interval, where the condition is about one symbol that has one.
+    "" of zero and of what is no ratio. `interval` (ms) is the funding interval, where the
+    condition is about one symbol that has one.
     """
     term, exact = leaf.term, leaf.threshold.exact
     if term.kind is not Kind.RATIO or not exact:

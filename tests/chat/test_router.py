@@ -91,7 +91,7 @@ class Run:
         task = asyncio.create_task(self.router.run())
         try:
             async with asyncio.timeout(10):
-                while not holds() and not task.done():
+                while not holds() and not task.done():  # noqa: ASYNC110 - holds() has no event
                     await asyncio.sleep(0.001)
             if task.done():
                 task.result()

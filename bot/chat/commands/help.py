@@ -56,13 +56,14 @@ def _language(_: Translate) -> str:
         "/watch BTC rate crosses 0": _("an instant: never over"),
         "/watch SOL mark > 250 once": _("once, and done"),
     }
+    title, heading = _("SYMBOLS CONDITION OPTIONS"), _("Fields")
     fields = (f"{code(name)} {escape(text)}" for name, text in field_words(_).items())
     return "\n".join(
         (
-            f"<b>/watch {_('SYMBOLS CONDITION OPTIONS')}</b>",
+            f"<b>/watch {title}</b>",
             *(f"{code(line)}\n   {escape(text)}" for line, text in examples.items()),
             "",
-            f"<b>{_('Fields')}</b>",
+            f"<b>{heading}</b>",
             *fields,
             "",
             _("Symbols: names, {globs}, {classes}, groups as {group}; {exclude} excludes.").format(

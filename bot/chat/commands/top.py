@@ -26,9 +26,9 @@ def top(call: Call, world: World) -> Answer:
     count = min(_size(argument) if argument else _COUNT, _MOST)
     title = _("Funding per 8 h, of {count} symbols").format(count=len(rated))
     lowest = rated[: -count - 1 : -1] if len(rated) > count else []
-    blocks = [f"<b>{title}</b>", _table(_("Highest"), rated[:count], _("Every"))]
+    blocks = [f"<b>{title}</b>", _table(_("Highest"), rated[:count])]
     if lowest:
-        blocks.append(_table(_("Lowest"), lowest, _("Every")))
+        blocks.append(_table(_("Lowest"), lowest))
     return reply("\n".join(blocks))
 
 
@@ -43,8 +43,8 @@ def _rated(world: World) -> list[tuple[Value, Reading]]:
     return sorted(known, key=lambda pair: (-pair[0].approx, pair[1].tick.symbol))
 
 
-def _table(title: str, rows: list[tuple[Value, Reading]], every: str) -> str:
-    lines = [f"{fitted(title, _SYMBOL)} {'8 h':>{_RATE}} {every:>{_HOURS}}"]
+def _table(title: str, rows: list[tuple[Value, Reading]]) -> str:
+    lines = [f"{fitted(title, _SYMBOL)} {'8 h':>{_RATE}}"]
     lines += [
         f"{fitted(reading.tick.symbol, _SYMBOL)} {f'{rate.approx * 100:+.4f} %':>{_RATE}}"
         f" {f'{reading.interval // HOUR} h':>{_HOURS}}"

@@ -195,4 +195,4 @@ def _counted(present: _Present, _: Translate) -> str:
     text = _("{count} symbols with rows, true now on {true}").format(
         count=len(present), true=len(true)
     )
-    return f"{text}: {some_of(true)}" if true else f"{text}."
+    return f"{text}: {some_of(true)}" if true else text
