@@ -212,9 +212,12 @@ def _bridge(random: Random) -> list[float]:
 def _reverting(random: Random, pull: float) -> list[float]:
     """A mean-reverting walk of deviation 1, kept within 3, that ends where it began."""
     size = (2 * pull - pull * pull) ** 0.5  # gives the stationary deviation of 1
-    walk, at = [], random.gauss(0, 1)
-    for _ in range(LENGTH):
-        walk.append(at)
-        at += -pull * at + size * random.gauss(0, 1)
-    gap = at - walk[0]
-    return [min(max(v - gap * step / LENGTH, -3.0), 3.0) for step, v in enumerate(walk)]
+    steps = [size * random.gauss(0, 1) for _ in range(LENGTH)]
+    at = 0.0
+    for step in steps:  # where the first round ends, having forgotten its start, ...
+        at += step - pull * at
+    walk = []
+    for step in steps:  # ... the second begins and ends
+        walk.append(min(max(at, -3.0), 3.0))
+        at += step - pull * at
+    return walk

@@ -140,6 +140,14 @@ def test_a_pin_of_an_unknown_symbol_is_refused() -> None:
         market().pin("NOPE", Pin(rate="1"))
 
 
+def test_the_market_is_neither_at_rest_nor_all_moving_nor_one_sided() -> None:
+    rows = [MARKET.row(s, START) for s, each in UNIVERSE.listings.items() if each.interval == 8]
+    moving = [row for row in rows if row.next_funding_time and row.rate != "0.00010000"]
+    assert 0.1 < len(moving) / len(rows) < 0.6
+    assert any(float(row.rate) > 0.0001 for row in moving)
+    assert any(float(row.rate) < 0 for row in moving)
+
+
 def test_an_interval_changes_without_a_settlement() -> None:
     changed = market()
     before = changed.row("BTCUSDT", SETTLEMENT + 1000)
