@@ -162,7 +162,7 @@ def _severity(text: str, _: str) -> dict[str, Any]:
     known = [str(severity) for severity in Severity]
     if word not in known:
         raise ConditionError(
-            f"expected {', '.join(known)}, found {quoted(text)}; {hint(word, known)}", 1
+            f"expected info, warning or critical, found {quoted(text)}; {hint(word, known)}", 1
         )
     return {"severity": Severity(word)}
 

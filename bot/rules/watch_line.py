@@ -8,7 +8,7 @@ from bot.market.reading import FIELDS
 from bot.rules.expression import Condition
 from bot.rules.nearest import nearest, quoted
 from bot.rules.options import WORDS, check_text, read_options
-from bot.rules.parser import ConditionError, parse_condition
+from bot.rules.parser import WINDOW_FUNCTIONS, ConditionError, parse_condition
 from bot.rules.rule import Options, Rule, Target, option_words
 from bot.rules.selector import Groups, Selection, SelectorError, read_selection
 
@@ -35,8 +35,9 @@ _QUOTES = {
 }  # fmt: skip
 _MIXED = {'"': "”“", "'": "’"}  # closes a straight one that no straight one closes
 _APOSTROPHES = "'’"  # inside a word they close nothing
-_NEEDS_SYMBOLS = re.compile(
-    rf"\s*(?:\||(?:{'|'.join(FIELDS)})\s*(?:[<>≤≥=＜＞]|crosses\b)|\w+\s*\()",
+_NEEDS_SYMBOLS = re.compile(  # a line that begins with the condition
+    rf"\s*(?:\||(?:{'|'.join(FIELDS)})\s*(?:[<>≤≥=＜＞]|crosses\b)"
+    rf"|(?:abs|{'|'.join(WINDOW_FUNCTIONS)})\s*\()",
     re.IGNORECASE,
 )
 
@@ -48,7 +49,8 @@ class WatchLineError(ValueError):
     """
 
     def __init__(self, message: str, column: int, example: str = EXAMPLE) -> None:
-        super().__init__(f"{message}; for example: {example}")
+        then = " For" if message.endswith("?") else "; for"
+        super().__init__(f"{message}{then} example: {example}")
         self.message = str(self)
         self.column = column
 
