@@ -22,7 +22,7 @@ def escape(text: str) -> str:
 
 def units(text: str) -> int:
     """The length that Telegram counts: UTF-16 units."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def plain_text(markup: str) -> str:
@@ -58,8 +58,10 @@ class _Token:
         self.text = text
         self.opens = opens
         self.closes = closes
-        self.units = 0 if opens or closes else units(html.unescape(text))
         self.size = len(text.encode())
+        self.units = 0
+        if not (opens or closes):
+            self.units = units(html.unescape(text) if text[0] == "&" else text)
 
 
 def _tokens(markup: str) -> Iterator[_Token]:

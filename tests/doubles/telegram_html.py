@@ -10,6 +10,8 @@ _TAGS = frozenset(
 )
 _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 _ENTITY = re.compile(r"&(?:#(\d{1,8}|[xX][0-9a-fA-F]{1,8})|([a-z]+));?")
+_START = re.compile(r"<([^\s>]*)")
+_PLAIN = re.compile(r"[^<&]+")
 _ATTRIBUTE = re.compile(r"""\s*([a-zA-Z0-9.-]+)(?:\s*=\s*("[^"]*"|'[^']*'|[a-zA-Z0-9.-]+))?""")
 
 
@@ -54,9 +56,11 @@ def parse_html(raw: str) -> Parsed:
             text.append(decoded)
             length += utf16_length(decoded)
         elif character != "<":
-            text.append(character)
-            length += 2 if ord(character) > 0xFFFF else 1
-            position += 1
+            plain = _PLAIN.match(raw, position)
+            assert plain is not None
+            text.append(plain.group())
+            length += utf16_length(plain.group())
+            position = plain.end()
         elif raw[position + 1 : position + 2] == "/":
             tag, start, position = _close(raw, position, open_tags)
             if length > start:
@@ -88,7 +92,7 @@ def _decode(raw: str, position: int) -> tuple[str, int]:
 
 def _open(raw: str, position: int) -> tuple[str, int]:
     place = len(raw[:position].encode())
-    match = re.compile(r"<([^\s>]*)").match(raw, position)
+    match = _START.match(raw, position)
     assert match is not None
     tag = match.group(1).lower()
     if tag not in _TAGS:

@@ -1,0 +1,91 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.notify.markup import MAX_BYTES, MAX_UNITS, escape, plain_text, split_html, units
+from tests.doubles.telegram_html import parse_html, utf16_length
+
+SAMPLES = st.sampled_from(
+    [
+        "🚀",
+        "👨‍👩‍👧‍👦",
+        "مرحبا",
+        "שלום",
+        "币安人生",
+        "<b>",
+        "</pre>",
+        "&amp;",
+        "&",
+        "<",
+        "\n",
+        " ",
+        "a" * 50,
+        "́",
+    ]
+)
+
+
+def visible(text: str) -> str:
+    return "".join(text.split())
+
+
+def check(markup: str) -> list[str]:
+    parts = split_html(markup)
+    for part in parts:
+        assert utf16_length(parse_html(part).text) <= MAX_UNITS
+        assert len(part.encode()) <= MAX_BYTES
+    whole = "".join(parse_html(part).text for part in parts)
+    assert visible(whole) == visible(parse_html(markup).text)
+    return parts
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(SAMPLES | st.text(max_size=30), max_size=12), st.integers(1, 100))
+def test_every_part_fits_and_parses_and_nothing_is_dropped(pieces: list[str], times: int) -> None:
+    note = escape("".join(pieces)) * times
+    check(f"🔔 <b>BTC</b>\n<pre>{note}</pre>\n<i>{note[:100].rpartition('&')[0]}</i>{note}")
+
+
+def test_a_huge_note_is_cut_into_messages() -> None:
+    note = escape("<long> 🚀 note & more. " * 15_000)
+    assert len(check(f"<b>X</b>\n📝 {note}")) > 80
+
+
+def test_it_cuts_at_the_end_of_a_line() -> None:
+    lines = [f"line {n} " + "x" * 50 for n in range(200)]
+    parts = split_html("<pre>" + "\n".join(lines) + "</pre>")
+    shown = [line for part in parts for line in parse_html(part).text.splitlines()]
+    assert shown == lines
+    assert all(part.startswith("<pre>") and part.endswith("</pre>") for part in parts)
+
+
+def test_nested_tags_are_closed_in_order_and_opened_again() -> None:
+    parts = split_html("<b>bold <i>both " + "x " * 4096 + "</i></b>")
+    assert parts[0].endswith("</i></b>")
+    assert parts[1].startswith("<b><i>")
+
+
+def test_a_text_of_escapes_keeps_to_the_raw_limit() -> None:
+    assert len(check("&amp;" * 4096 * 3)) == 3
+    assert len(check(f"<b>{'&lt;' * 4096}</b>")) == 1
+
+
+def test_what_fits_is_left_as_it_is() -> None:
+    assert split_html("a <b>b</b>\n") == ["a <b>b</b>\n"]
+
+
+@pytest.mark.parametrize(
+    ("text", "length"), [("", 0), ("abc", 3), ("币安", 2), ("🚀", 2), ("👨‍👩‍👧", 8)]
+)
+def test_length_counts_utf16_units(text: str, length: int) -> None:
+    assert units(text) == length == utf16_length(text)
+
+
+@given(st.text())
+def test_escaped_text_reads_back_as_it_was(text: str) -> None:
+    assert plain_text(escape(text)) == text.replace("\x00", "")
+    assert parse_html(escape(text)).text == text.replace("\x00", "")
+
+
+def test_a_lone_surrogate_becomes_something_that_can_be_sent() -> None:
+    assert escape("a\ud800b").encode() == b"a?b"
