@@ -28,7 +28,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def path(tmp_path: Path, empty_database: Path) -> Path:
-    return shutil.copy(empty_database, tmp_path / "store.db")
+    return Path(shutil.copy(empty_database, tmp_path / "store.db"))
 
 
 @pytest.fixture
