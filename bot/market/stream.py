@@ -29,6 +29,7 @@ from bot.market.reconnect import ConnectPolicy, Problem, refusal
 from bot.market.tick import Tick
 
 MAX_FRAME = 8 << 20  # bytes; the whole market is 0.2 MB
+LATE = 0.5  # s by which this program may oversleep before it doubts itself
 REQUEST_SPACING = 0.2  # s; the venue cuts the line above ten requests a second
 
 
@@ -191,6 +192,9 @@ class _Link:
                 async with asyncio.timeout_at(deadline):
                     message = await connection.recv(decode=False)
             except TimeoutError:
+                if loop.time() - deadline > LATE:  # we slept ourselves: rows may lie waiting
+                    deadline = loop.time() + LATE
+                    continue
                 return Problem(f"the connection is open, but no row came for {timeout:g} s")
             except ConnectionClosed as error:
                 return _closed(error)

@@ -123,6 +123,15 @@ async def test_acks_and_foreign_frames_are_no_sign_of_life() -> None:
             assert "no row came" in stream.status().problem
 
 
+async def test_a_program_that_overslept_looks_for_waiting_rows_first() -> None:
+    async with venue() as double, running(stream_to(double, row_timeout=0.2)) as stream:
+        await until(lambda: stream.status().rows)
+        rows = stream.status().rows
+        time.sleep(1)  # noqa: ASYNC251 - the stall is what is tested
+        await until(lambda: stream.status().rows > rows + 9)
+        assert stream.status().connects == 1
+
+
 async def test_a_black_hole_is_noticed_by_missing_pongs() -> None:
     async with venue() as double:
         stream = stream_to(double, ping_interval=0.1, ping_timeout=0.1, row_timeout=30.0)
