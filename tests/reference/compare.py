@@ -35,14 +35,24 @@ def recorded_lines() -> list[bytes] | None:
 
 def write(scene: Scenario, folder: Path) -> list[str]:
     """Writes a scenario's files; gives the arguments of `replay` that name them."""
-    capture, rules, catalog = (folder / name for name in ("capture.txt", "rules.yaml", "cat.json"))
+    capture, rules = folder / "capture.txt", folder / "rules.yaml"
     capture.write_bytes(b"".join(line + b"\n" for line in scene.lines))
     rules.write_text(scene.rules, "utf-8")
     arguments = [str(capture), "--rules", str(rules)]
-    if scene.catalog is not None:
-        catalog.write_text(json.dumps(scene.catalog, ensure_ascii=False), "utf-8")
-        arguments += ["--catalog", str(catalog)]
+    for number, saved in enumerate(catalog_files(scene)):
+        path = folder / f"catalog-{number}.json"
+        path.write_text(json.dumps(saved, ensure_ascii=False), "utf-8")
+        arguments += ["--catalog", str(path)]
     return arguments
+
+
+def catalog_files(scene: Scenario) -> list[Any]:
+    """A catalog in one of the forms that `--catalog` takes."""
+    if scene.catalog is None:
+        return []
+    if "exchangeInfo" in scene.catalog and scene.start % 2:
+        return [scene.catalog]
+    return list(scene.catalog.values())
 
 
 def program(arguments: list[str]) -> list[Event]:

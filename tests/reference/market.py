@@ -6,6 +6,7 @@ Every number is a Fraction of the text that was sent; every tick ever accepted i
 import fnmatch
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -56,7 +57,7 @@ def rows(line: bytes) -> Iterator[Row]:
         # Optionally `<local receive time in µs> ` before the JSON.
         text = re.sub(r"^\d+ ", "", line.decode().strip())
         frame = json.loads(text, parse_int=Literal, parse_float=Literal, parse_constant=refuse)
-    except ValueError:
+    except (ValueError, RecursionError):
         return  # a broken line is reported with its number and skipped
     if isinstance(frame, dict) and "stream" in frame and "data" in frame:
         frame = frame["data"]
@@ -132,6 +133,7 @@ class Symbol:
         self.row: Row | None = None
         self.learned: Fraction | None = None  # hours
         self.known: dict[str, list[tuple[int, Fraction]]] = {name: [] for name in FIELDS}
+        self.minutes: dict[str, list[tuple[int, Fraction]]] = {name: [] for name in FIELDS}
 
     def accept(self, row: Row, clock: int) -> None:
         """Take a row whose E is above the last one."""
@@ -145,8 +147,12 @@ class Symbol:
         self.row = row
         for name in FIELDS:
             value = self.field(name, row.event_time, clock)
-            if value is not None:
-                self.known[name].append((row.event_time, value))
+            if value is None:
+                continue
+            known, minutes = self.known[name], self.minutes[name]
+            known.append((row.event_time, value))
+            if not minutes or minutes[-1][0] // MINUTE < row.event_time // MINUTE:
+                minutes.append(known[-1])
 
     def last(self) -> Row:
         assert self.row is not None
@@ -203,19 +209,20 @@ class Symbol:
             return present
         if value.kind == "abs":
             return abs(present)
-        ticks = [tick for tick in self.known[value.field] if tick[0] <= now]
         # Above 10 m only the first known tick of each UTC minute is kept.
         long = value.window > 10 * MINUTE
-        kept = first_of_minutes(ticks) if long else ticks
-        old = [tick for tick in kept if tick[0] <= now - value.window]
+        kept = (self.minutes if long else self.known)[value.field]
+        reach = now - value.window
+        old = bisect_right(kept, reach, key=event_time)
         if not old:
             return None  # unknown until that much history exists
-        if value.kind == "change":
-            base = old[-1][1]
+        if value.kind == "change":  # against the latest tick at or before now - w
+            base = kept[old - 1][1]
             return present / base - 1 if value.field in PRICES else present - base
-        inside = [tick for tick in kept if tick[0] >= now - value.window]
-        if long and ticks[-1][0] == self.last().event_time and ticks[-1] not in inside:
-            inside.append(ticks[-1])  # plus the present one once
+        inside = kept[bisect_left(kept, reach, key=event_time) :]  # now - w <= E
+        latest = self.known[value.field][-1]
+        if long and latest[0] == self.last().event_time and latest not in inside:
+            inside.append(latest)  # plus the present one once
         held = [tick[1] for tick in inside]
         if not held:
             return None
@@ -228,11 +235,8 @@ def positive(price: Fraction | None) -> Fraction | None:
     return price if price is not None and price > 0 else None
 
 
-def first_of_minutes(ticks: list[tuple[int, Fraction]]) -> list[tuple[int, Fraction]]:
-    firsts: dict[int, tuple[int, Fraction]] = {}
-    for tick in ticks:
-        firsts.setdefault(tick[0] // MINUTE, tick)
-    return list(firsts.values())
+def event_time(tick: tuple[int, Fraction]) -> int:
+    return tick[0]
 
 
 def shown(name: str, value: Fraction) -> float:

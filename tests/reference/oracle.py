@@ -83,9 +83,11 @@ class Oracle:
         self.events: list[Event] = []
 
     def line(self, line: bytes) -> None:
-        for row in rows(line):  # in the order of its rows, then of the rules in the file
+        found = list(rows(line))
+        for row in found:  # in the order of its rows, then of the rules in the file
             self.row(row)
-        self.advance()  # after each line
+        if found:  # lines that are not mark-price updates are skipped
+            self.advance()  # after each line
 
     def row(self, row: Row) -> None:
         symbol = self.symbols.get(row.symbol)
@@ -97,16 +99,20 @@ class Oracle:
         self.clock = max(self.clock, row.event_time)
         symbol.accept(row, self.clock)
         for number, rule in enumerate(self.rules):
-            state = self.state(number, rule, row.symbol)
-            if state is not None:
+            if not self.catalog.selects(rule.symbols, self.groups, row):
+                # A rule that no longer selects a symbol ends there silently.
+                self.states.pop((number, row.symbol), None)
+                continue
+            state = self.states.setdefault((number, row.symbol), State())
+            if self.runs(rule, state):
                 self.evaluate(rule, state, symbol, row.event_time, tick=True)
 
     def advance(self) -> None:
         """What the clock brings: in rule order, then by first appearance of the symbol."""
         for number, rule in enumerate(self.rules):
             for name, symbol in self.symbols.items():
-                state = self.state(number, rule, name)
-                if state is None:
+                state = self.states.get((number, name))
+                if state is None or not self.runs(rule, state):
                     continue
                 # It evaluates only rules that mention `funding`, on symbols with last E < clock,
                 if rule.mentions_funding and symbol.last().event_time < self.clock:
@@ -116,16 +122,10 @@ class Oracle:
                 if state.phase == "firing" and state.clear is False and not state.over:
                     self.pay(rule, state, symbol, self.clock)
 
-    def state(self, number: int, rule: Rule, name: str) -> State | None:
-        """The state to work on, or None where the rule does not apply now."""
+    def runs(self, rule: Rule, state: State) -> bool:
+        """Not ended by `once`, nor by `until` (when the clock reaches it)."""
         deadline = rule.deadline(self.first)
-        over = deadline is not None and self.clock >= deadline  # `until` ends it silently
-        key = (number, name)
-        if over or not self.catalog.selects(rule.symbols, self.groups, self.symbols[name].last()):
-            self.states.pop(key, None)  # a rule that no longer selects a symbol ends there
-            return None
-        state = self.states.setdefault(key, State())
-        return None if state.over else state
+        return not state.over and (deadline is None or self.clock < deadline)
 
     def evaluate(self, rule: Rule, state: State, symbol: Symbol, now: int, *, tick: bool) -> None:
         c = truth(rule.when, symbol, state, now, self.clock)

@@ -53,7 +53,8 @@ FIELD_WEIGHTS = {
 }  # fmt: skip
 CHANGE_RATIOS = ("rate", "rate8h", "apr", "basis", "cap", "mark", "index", "settle")
 PLAIN = tuple(FIELD_WEIGHTS)
-WINDOWS = ("1m", "1m", "90s", "2m", "3m", "5m", "10m", "11m", "15m", "30m")
+WINDOWS = ("1m", "1m", "90s", "2m", "3m", "5m", "10m", "11m", "15m", "30m", "4h", "24h")
+STEPS = {"fast": 2000, "slow": MINUTE, "history": HOUR}  # about, ms
 ORDINARY = (">", ">=", "<", "<=", "≥", "≤")
 CROSSES = ("crosses above", "crosses below", "crosses")
 HOLDS = ("0s", "1s", "3s", "5s", "10s", "20s", "30s", "1m", "2m")
@@ -81,13 +82,12 @@ class Scenario:
     start: int
 
 
-def scenario(seed: int) -> Scenario:
-    """The capture, rule file and catalog of a seed, always the same."""
+def scenario(seed: int, least: int = 120, most: int = 420) -> Scenario:
+    """The capture (of so many steps), rule file and catalog of a seed, always the same."""
     chance = random.Random(seed)
-    spacing = chance.choice(("fast", "fast", "fast", "slow"))
-    steps = chance.randint(120, 420)
-    step = 2000 if spacing == "fast" else MINUTE
-    start = BASE - int(steps * step * chance.uniform(-0.1, 1.1))
+    spacing = chance.choice(("fast", "fast", "fast", "fast", "slow", "slow", "history"))
+    steps = chance.randint(least, most)
+    start = BASE - int(steps * STEPS[spacing] * chance.uniform(-0.1, 1.1))
     feeds = feeds_of(chance, start)
     lines = capture(chance, feeds, start, steps, spacing)
     return Scenario(lines, rule_file(chance, start), catalog_of(chance, feeds), start)
@@ -153,8 +153,10 @@ def capture(
             now += chance.choice((1000, 1000, 2000, 3000))
             if chance.random() < 0.02:
                 now += chance.randint(10, 120) * 1000
-        else:
+        elif spacing == "slow":
             now += chance.choice((20_000, 29_000, MINUTE, MINUTE, 5 * MINUTE))
+        else:
+            now += chance.choice((1, 1, 2, 4, 8)) * HOUR
         if number == delist:
             feeds[0].interval = 0
         if number == delist + 40 and delist >= 0 and chance.random() < 0.5:
@@ -304,11 +306,17 @@ def rule_file(chance: random.Random, start: int, quantities: Any = None) -> str:
         {"name": f"r{number}", **rule(chance, start, quantities)}
         for number in range(chance.randint(4, 9))
     ]
-    defaults = {}
+    defaults: dict[str, Any] = {}
     if chance.random() < 0.4:
         for key in ("cooldown", "repeat", "for", "keep"):
             if chance.random() < 0.4:
                 defaults[key] = chance.choice(HOLDS)
+        if chance.random() < 0.2:
+            defaults["resolved"] = chance.choice(("on", "off"))
+        if chance.random() < 0.1:
+            defaults["until"] = until(chance, start)
+        if chance.random() < 0.1:
+            defaults["clear"] = joined(chance, quantities, 1)
     document: dict[str, Any] = {"version": 1, "groups": groups}
     if defaults:
         document["defaults"] = defaults
