@@ -33,7 +33,7 @@ def plain_text(markup: str) -> str:
 def split_html(markup: str, max_units: int = MAX_UNITS, max_bytes: int = MAX_BYTES) -> list[str]:
     """Parts that each fit one message and are valid HTML, together the whole text.
 
-    Cut at the last line's end that fits, else between words, else in one. Open tags are closed at a
+    Cut at the last line's end where that is in the second half, else between words, else in one. Open tags are closed at a
     cut and opened again after it. The newline at a cut is the only thing left out.
     """
     if units(markup) <= max_units and len(markup.encode()) <= max_bytes:
@@ -106,7 +106,7 @@ class _Part:
 
     def cut(self) -> tuple[str, "_Part"]:
         """This part up to its last line's end, and the next one, which begins with the rest."""
-        at = self.line_end or len(self.tokens)
+        at = self.line_end if self.line_end > len(self.tokens) // 2 else len(self.tokens)
         first = _Part(self.opened, self.tokens[:at])
         if first.tokens[-1].text == "\n":
             first.tokens.pop()

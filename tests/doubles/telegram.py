@@ -364,11 +364,11 @@ class TelegramDouble:
         status, answer = 0, b""
         if fault.acted or not (fault.dropped or fault.status):
             status, answer = await self._act(token, method, parameters)
-        await asyncio.sleep(fault.delay)
         if fault.status:
             status, answer = fault.status, _encode(fault.body)
         self.requests.append(Request(method, parameters, arrived, 0 if fault.dropped else status))
         self._changed.set()
+        await asyncio.sleep(fault.delay)
         if fault.dropped:
             return False
         kind = "text/html" if answer.startswith(b"<") else "application/json"
