@@ -1,5 +1,6 @@
 """What rules would have sent on recorded data: the real engine, no network, no store on disk."""
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -7,8 +8,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-
-import msgspec
 
 from bot.alerts.engine import Engine
 from bot.alerts.event import Event
@@ -123,11 +122,18 @@ def _replay_one(
 
 def _line(event: Event, *, as_json: bool) -> str:
     if as_json:
-        return msgspec.json.encode(event_object(event)).decode() + "\n"
+        return json.dumps(event_object(event), ensure_ascii=False, separators=(",", ":")) + "\n"
     values = "  ".join(f"{name} {value:.10g}" for name, value in event.values.items())
-    moment = formats.moment(event.at, "UTC")
+    moment = _moment(event.at)
     already = "  (already true at the start)" if event.already else ""
     return f"{moment}  {event.kind:8}  {event.symbol:14}  {event.rule}: {values}{already}\n"
+
+
+def _moment(time: int) -> str:
+    try:
+        return formats.moment(time, "UTC")
+    except (OverflowError, ValueError, OSError):  # an event time beyond the calendar
+        return f"{time} ms"
 
 
 def _report(summary: Summary) -> str:
@@ -135,7 +141,7 @@ def _report(summary: Summary) -> str:
     lines = [
         f"{summary.lines} lines, {summary.rows} rows of {summary.symbols} symbols"
         + (
-            f", {formats.moment(summary.first, 'UTC')} to {formats.moment(summary.last, 'UTC')}"
+            f", {_moment(summary.first)} to {_moment(summary.last)}"
             if summary.first
             else ""
         )

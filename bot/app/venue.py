@@ -17,6 +17,7 @@ from bot.market.number import Value
 from bot.market.reading import Reading
 from bot.market.rest import MarketRest, RestError
 from bot.market.stream import MarketStream
+from bot.market.tick import Tick
 from bot.rules.quantity import decimal_text
 from bot.rules.rule import Rule
 
@@ -24,6 +25,7 @@ CATALOG = "catalog"  # the fact with the catalog taken last, JSON
 FEED = "feed"  # the fault of a silent feed
 SILENT_AFTER = 15.0  # s without a row; the admins are to hear of it within 20 s
 BACK_AFTER = 3.0  # s for which rows must flow before the feed counts as back
+LARGEST_TIME = 1 << 53  # ms
 QUOTES_FOR = 5.0  # s for which a look at the whole market is good enough for another one
 # Fields that the clock moves by itself: rows every 3 s are enough for them.
 _SLOW_FIELDS = frozenset({"funding", "interval"})
@@ -63,7 +65,7 @@ class Venue:
                     extra={"action": "clock_followed"},
                 )
             if admitted.ticks:
-                await self._live.take(admitted.ticks)
+                await self._live.take([_storable(tick) for tick in admitted.ticks])
             if self._live.engine.take_doubted():
                 self._catalog_asked.set()
 
@@ -153,8 +155,15 @@ def wanted_symbols(rules: Iterable[Rule], catalog: Catalog) -> list[str] | None:
         names = rule.selection.names(catalog)
         if names is None:
             return None
-        wanted += names
+        wanted += (name for name in names if catalog.trades(name) is not False)
     return wanted
+
+
+def _storable(tick: Tick) -> Tick:
+    """A T beyond what JSON and SQLite hold names no time."""
+    if tick.next_funding_time < LARGEST_TIME:
+        return tick
+    return msgspec.structs.replace(tick, next_funding_time=0)
 
 
 def _needs_every_second(rule: Rule) -> bool:
