@@ -6,7 +6,9 @@ placeholder in its stead.
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -61,8 +63,10 @@ class BotApi:
         read_timeout: float = 10.0,
     ) -> None:
         root = api_url.rstrip("/")
-        self._sending = _Request(token, root, connections, connect_timeout, read_timeout)
-        self._polling = _Request(token, root, 2, connect_timeout, read_timeout)
+        sending = _TokenTransport(token, root, connections)
+        polling = _TokenTransport(token, root, 2)
+        self._sending = _Request(sending, connect_timeout, read_timeout)
+        self._polling = _Request(polling, connect_timeout, read_timeout)
         self._bot = _Bot(
             _PLACEHOLDER, f"{root}/bot", request=self._sending, get_updates_request=self._polling
         )
@@ -222,11 +226,9 @@ class _Request(HTTPXRequest):
     __slots__ = ()
 
     def __init__(
-        self, token: str, root: str, connections: int, connect_timeout: float, read_timeout: float
+        self, transport: "_TokenTransport", connect_timeout: float, read_timeout: float
     ) -> None:
-        transport = _TokenTransport(token, connections, _proxy_for(root))
         super().__init__(
-            connection_pool_size=connections,
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             write_timeout=read_timeout,
@@ -255,9 +257,9 @@ class _Request(HTTPXRequest):
 class _TokenTransport(httpx.AsyncHTTPTransport):
     """Puts the token into the address at the last moment."""
 
-    def __init__(self, token: str, connections: int, proxy: str | None) -> None:
+    def __init__(self, token: str, root: str, connections: int) -> None:
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        super().__init__(limits=limits, proxy=proxy)
+        super().__init__(verify=_context(), limits=limits, proxy=_proxy_for(root))
         self._token = quote(token, safe=":").encode()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -270,6 +272,12 @@ class _TokenTransport(httpx.AsyncHTTPTransport):
             extensions=request.extensions,
         )
         return await super().handle_async_request(addressed)
+
+
+@lru_cache(maxsize=1)
+def _context() -> ssl.SSLContext:
+    """Made once: reading the machine's certificates takes a while."""
+    return httpx.create_ssl_context()
 
 
 def _proxy_for(root: str) -> str | None:

@@ -33,8 +33,9 @@ def plain_text(markup: str) -> str:
 def split_html(markup: str, max_units: int = MAX_UNITS, max_bytes: int = MAX_BYTES) -> list[str]:
     """Parts that each fit one message and are valid HTML, together the whole text.
 
-    Cut at the last line's end where that is in the second half, else between words, else in one. Open tags are closed at a
-    cut and opened again after it. The newline at a cut is the only thing left out.
+    Cut at the last line's end where that is in the part's second half, else between words, else
+    in one. Open tags are closed at a cut and opened again after it. The newline at a cut is the
+    only thing left out.
     """
     if units(markup) <= max_units and len(markup.encode()) <= max_bytes:
         return [markup]

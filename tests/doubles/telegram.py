@@ -15,96 +15,26 @@ import contextlib
 import json
 import re
 import time
-from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qs
 
-from tests.doubles.telegram_html import EntityError, parse_html, utf16_length
+from tests.doubles.telegram_html import utf16_length
+from tests.doubles.telegram_rules import buttons_of, encode, parameters_of, text_of
+from tests.doubles.telegram_throttle import Throttle
+from tests.doubles.telegram_values import (
+    Fault,
+    Json,
+    Limits,
+    Message,
+    RefusedError,
+    Request,
+    bad,
+    error,
+)
 
-MAX_TEXT = 4096  # UTF-16 units after entity parsing
-MAX_RAW = 1 << 15  # bytes before it (Client.cpp, get_formatted_text)
-_Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What befalls one request. `acted`: whether it was carried out before it failed."""
-
-    status: int | None = None
-    body: _Json | str | None = None
-    acted: bool = False
-    dropped: bool = False  # the connection is closed without an answer
-    truncated: bool = False  # half of the answer, then closed
-    delay: float = 0.0  # seconds before the answer
-
-    @classmethod
-    def drop(cls, *, acted: bool) -> "Fault":
-        return cls(dropped=True, acted=acted)
-
-    @classmethod
-    def slow(cls, seconds: float) -> "Fault":
-        return cls(delay=seconds, acted=True)
-
-    @classmethod
-    def cut_short(cls) -> "Fault":
-        return cls(truncated=True, acted=True)
-
-    @classmethod
-    def html(cls, status: int, *, acted: bool = False) -> "Fault":
-        page = f"<html><body><h1>{status}</h1></body></html>"
-        return cls(status=status, body=page, acted=acted)
-
-    @classmethod
-    def refuse(cls, code: int, description: str, **parameters: int) -> "Fault":
-        return cls(status=code, body=_error(code, description, **parameters))
-
-    @classmethod
-    def too_many(cls, retry_after: int) -> "Fault":
-        text = f"Too Many Requests: retry after {retry_after}"
-        return cls.refuse(429, text, retry_after=retry_after)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits to enforce; None is off. A message beyond one is answered 429 and counted."""
-
-    per_chat: float | None = 1.0  # seconds between two messages of a chat
-    group_window: tuple[int, float] | None = (20, 60.0)  # messages per group in any so many s
-    overall: int | None = 30  # messages in any second
-
-
-@dataclass
-class Message:
-    """A message that the bot sent, as it stands; `versions` are its earlier texts."""
-
-    message_id: int
-    chat_id: int
-    topic: int | None
-    text: str  # after entity parsing
-    raw: str
-    buttons: list[list[_Json]]
-    silent: bool
-    reply_to: int | None
-    at: float  # time.monotonic()
-    versions: list[str] = field(default_factory=list)
-
-    @property
-    def data(self) -> list[str]:
-        """The data of every button."""
-        return [button["callback_data"] for row in self.buttons for button in row]
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request that arrived, whatever became of it."""
-
-    method: str
-    parameters: dict[str, str]
-    at: float
-    status: int = 0
+__all__ = ["Fault", "Limits", "Message", "Request", "TelegramDouble"]
 
 
 @dataclass
@@ -118,24 +48,6 @@ class _Chat:
     moved_to: int | None = None
 
 
-class _RefusedError(Exception):
-    def __init__(self, code: int, description: str, **parameters: int) -> None:
-        super().__init__(description)
-        self.code = code
-        self.body = _error(code, description, **parameters)
-
-
-def _error(code: int, description: str, **parameters: int) -> _Json:
-    body: _Json = {"ok": False, "error_code": code, "description": description}
-    if parameters:
-        body["parameters"] = parameters
-    return body
-
-
-def _bad(description: str, **parameters: int) -> _RefusedError:
-    return _RefusedError(400, f"Bad Request: {description}", **parameters)
-
-
 class TelegramDouble:
     """One bot's Telegram. `url` is the root to which `/bot<token>/<method>` is appended."""
 
@@ -144,15 +56,13 @@ class TelegramDouble:
     ) -> None:
         self.token = token
         self.username = "funding_test_bot"
-        self.limits = limits
         self.messages: list[Message] = []
         self.requests: list[Request] = []
-        self.answers: list[_Json] = []  # of pressed buttons: {"id", "text"}
-        self.commands: dict[tuple[str, str], list[_Json]] = {}  # (scope, language) -> commands
-        self.limited = 0  # 429 that were earned, not scripted
+        self.answers: list[Json] = []  # of pressed buttons: {"id", "text"}
+        self.commands: dict[tuple[str, str], list[Json]] = {}  # (scope, language) -> commands
         self._chats: dict[int, _Chat] = {}
-        self._users: dict[int, _Json] = {}
-        self._updates: list[_Json] = []
+        self._users: dict[int, Json] = {}
+        self._updates: list[Json] = []
         self._queries: set[str] = set()
         self._faults: list[tuple[Fault, str, int | None]] = []
         self._ids = 100
@@ -160,8 +70,7 @@ class TelegramDouble:
         self._poll: asyncio.Event | None = None
         self._conflict: set[asyncio.Event] = set()
         self._changed = asyncio.Event()
-        self._sent: dict[int | None, deque[float]] = defaultdict(deque)
-        self._closed_until: dict[int | None, float] = {}
+        self._throttle = Throttle(limits)
         self._server: asyncio.Server | None = None
         self._port = 0
         self._connections: set[asyncio.Task[None]] = set()
@@ -239,7 +148,7 @@ class TelegramDouble:
     ) -> int:
         """A person writes; the update's id."""
         chat = self._known(chat_id if chat_id is not None else user_id)
-        message: _Json = {
+        message: Json = {
             "message_id": self._next_id(),
             "date": int(time.time()),
             "chat": self._chat_json(chat),
@@ -273,7 +182,7 @@ class TelegramDouble:
     def membership(self, chat_id: int, user_id: int, status: str = "member") -> int:
         """The bot's own place in a chat changes: `member`, `left`, `kicked`, `administrator`."""
         bot = self._bot_json()
-        member: _Json = {"user": bot, "status": status}
+        member: Json = {"user": bot, "status": status}
         if status == "kicked":
             member["until_date"] = 0
         change = {
@@ -285,7 +194,7 @@ class TelegramDouble:
         }
         return self.update(my_chat_member=change)
 
-    def update(self, **content: _Json) -> int:
+    def update(self, **content: Json) -> int:
         """Any update."""
         self._update_id += 1
         self._updates.append({"update_id": self._update_id, **content})
@@ -326,6 +235,11 @@ class TelegramDouble:
         return [message for message in self.messages if message.chat_id == chat_id]
 
     @property
+    def limited(self) -> int:
+        """The 429 that were earned, not scripted."""
+        return self._throttle.earned
+
+    @property
     def waiting(self) -> int:
         """Updates that are not confirmed."""
         return len(self._updates)
@@ -357,7 +271,7 @@ class TelegramDouble:
             for name, _, value in (line.partition(":") for line in lines[1:] if line)
         }
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        parameters = _parameters(headers.get("content-type", ""), body)
+        parameters = parameters_of(headers.get("content-type", ""), body)
         token, method = _route(verb, path)
         fault = self._fault(method, parameters) or Fault()
         arrived = time.monotonic()
@@ -365,7 +279,7 @@ class TelegramDouble:
         if fault.acted or not (fault.dropped or fault.status):
             status, answer = await self._act(token, method, parameters)
         if fault.status:
-            status, answer = fault.status, _encode(fault.body)
+            status, answer = fault.status, encode(fault.body)
         self.requests.append(Request(method, parameters, arrived, 0 if fault.dropped else status))
         self._changed.set()
         await asyncio.sleep(fault.delay)
@@ -393,20 +307,20 @@ class TelegramDouble:
     async def _act(self, token: str, method: str, parameters: dict[str, str]) -> tuple[int, bytes]:
         handler = _METHODS.get(method.lower())
         if token != self.token and re.fullmatch(r"\d+:[\w-]+", token):
-            return 401, _encode(_error(401, "Unauthorized"))
+            return 401, encode(error(401, "Unauthorized"))
         if token != self.token or handler is None:
-            return 404, _encode(_error(404, "Not Found"))
+            return 404, encode(error(404, "Not Found"))
         try:
             result = handler(self, parameters)
             if asyncio.iscoroutine(result):
                 result = await result
-        except _RefusedError as refused:
-            return refused.code, _encode(refused.body)
-        return 200, _encode({"ok": True, "result": result})
+        except RefusedError as refused:
+            return refused.code, encode(refused.body)
+        return 200, encode({"ok": True, "result": result})
 
     # -- methods ---------------------------------------------------------------------------
 
-    def _get_me(self, _: dict[str, str]) -> _Json:
+    def _get_me(self, _: dict[str, str]) -> Json:
         return self._bot_json() | {
             "can_join_groups": True,
             "can_read_all_group_messages": False,
@@ -415,7 +329,7 @@ class TelegramDouble:
             "has_main_web_app": False,
         }
 
-    async def _get_updates(self, parameters: dict[str, str]) -> list[_Json]:
+    async def _get_updates(self, parameters: dict[str, str]) -> list[Json]:
         if self._poll is not None:  # the earlier poll is the one that is terminated
             self._conflict.add(self._poll)
             self._poll.set()
@@ -442,7 +356,7 @@ class TelegramDouble:
                 self._poll = None
         if poll in self._conflict:
             self._conflict.discard(poll)
-            raise _RefusedError(
+            raise RefusedError(
                 409,
                 "Conflict: terminated by other getUpdates request; "
                 "make sure that only one bot instance is running",
@@ -453,15 +367,15 @@ class TelegramDouble:
         """Whether a long poll is waiting."""
         return self._poll is not None
 
-    def _send_message(self, parameters: dict[str, str]) -> _Json:
+    def _send_message(self, parameters: dict[str, str]) -> Json:
         chat = self._target(parameters)
         topic = int(parameters["message_thread_id"]) if "message_thread_id" in parameters else None
         if topic is not None and topic not in chat.topics:
-            raise _bad("message thread not found")
-        text = _text(parameters)
-        buttons = _buttons(parameters)
+            raise bad("message thread not found")
+        text = text_of(parameters)
+        buttons = buttons_of(parameters)
         reply_to = self._reply(chat, parameters)
-        self._limit(chat)
+        self._throttle.count(chat.chat_id)
         message = Message(
             self._next_id(), chat.chat_id, topic, text, parameters["text"], buttons,
             parameters.get("disable_notification") == "true", reply_to, time.monotonic(),
@@ -469,19 +383,19 @@ class TelegramDouble:
         self.messages.append(message)
         return self._message_json(message)
 
-    def _edit_message(self, parameters: dict[str, str]) -> _Json:
+    def _edit_message(self, parameters: dict[str, str]) -> Json:
         chat = self._target(parameters)
         wanted = int(parameters.get("message_id", "0"))
         message = next((one for one in self.to(chat.chat_id) if one.message_id == wanted), None)
         if message is None:
-            raise _bad("message to edit not found")
-        text, buttons = _text(parameters), _buttons(parameters)
+            raise bad("message to edit not found")
+        text, buttons = text_of(parameters), buttons_of(parameters)
         if (parameters["text"], buttons) == (message.raw, message.buttons):
-            raise _bad(
+            raise bad(
                 "message is not modified: specified new message content and reply markup are "
                 "exactly the same as a current content and reply markup of the message"
             )
-        self._limit(chat)
+        self._throttle.count(chat.chat_id)
         message.versions.append(message.text)
         message.text, message.raw, message.buttons = text, parameters["text"], buttons
         return self._message_json(message) | {"edit_date": int(time.time())}
@@ -489,9 +403,9 @@ class TelegramDouble:
     def _answer_callback(self, parameters: dict[str, str]) -> bool:
         query = parameters.get("callback_query_id", "")
         if query not in self._queries:
-            raise _bad("query is too old and response timeout expired or query ID is invalid")
+            raise bad("query is too old and response timeout expired or query ID is invalid")
         if utf16_length(parameters.get("text", "")) > 200:
-            raise _bad("MESSAGE_TOO_LONG")
+            raise bad("MESSAGE_TOO_LONG")
         self._queries.discard(query)
         self.answers.append({"id": query, "text": parameters.get("text", "")})
         return True
@@ -499,25 +413,25 @@ class TelegramDouble:
     def _set_commands(self, parameters: dict[str, str]) -> bool:
         commands = json.loads(parameters.get("commands", "[]"))
         if len(commands) > 100:
-            raise _bad("BOT_COMMANDS_TOO_MUCH")
+            raise bad("BOT_COMMANDS_TOO_MUCH")
         for command in commands:
             if not re.fullmatch(r"[a-z0-9_]{1,32}", command["command"]):
-                raise _bad("BOT_COMMAND_INVALID")
+                raise bad("BOT_COMMAND_INVALID")
             if not 1 <= len(command["description"]) <= 256:
-                raise _bad("BOT_COMMAND_DESCRIPTION_INVALID")
+                raise bad("BOT_COMMAND_DESCRIPTION_INVALID")
         language = parameters.get("language_code", "")
         if not re.fullmatch(r"|[a-z]{2}", language):
-            raise _bad("invalid language code specified")
+            raise bad("invalid language code specified")
         scope = json.loads(parameters.get("scope", '{"type": "default"}'))["type"]
         self.commands[scope, language] = commands
         return True
 
-    def _get_chat_member(self, parameters: dict[str, str]) -> _Json:
+    def _get_chat_member(self, parameters: dict[str, str]) -> Json:
         chat = self._target(parameters)
         user_id = int(parameters["user_id"])
         user = self._users.get(user_id)
         if user is None:
-            raise _bad("user not found")
+            raise bad("user not found")
         if user_id in chat.admins:
             return {"user": user, "status": "creator", "is_anonymous": False}
         return {"user": user, "status": "member"}
@@ -532,16 +446,16 @@ class TelegramDouble:
     def _target(self, parameters: dict[str, str]) -> _Chat:
         chat_id = parameters.get("chat_id", "")
         if not chat_id:
-            raise _bad("chat_id is empty")
+            raise bad("chat_id is empty")
         chat = self._chats.get(int(chat_id)) if re.fullmatch(r"-?\d+", chat_id) else None
         if chat is None:
-            raise _bad("chat not found")
+            raise bad("chat not found")
         if chat.moved_to is not None:
-            raise _bad(
+            raise bad(
                 "group chat was upgraded to a supergroup chat", migrate_to_chat_id=chat.moved_to
             )
         if chat.refusal is not None:
-            raise _RefusedError(*chat.refusal)
+            raise RefusedError(*chat.refusal)
         return chat
 
     def _reply(self, chat: _Chat, parameters: dict[str, str]) -> int | None:
@@ -553,32 +467,7 @@ class TelegramDouble:
             return wanted
         if reply.get("allow_sending_without_reply"):
             return None
-        raise _bad("message to be replied not found")
-
-    def _limit(self, chat: _Chat) -> None:
-        """Counts a message against the limits; one beyond them closes its chat for a while."""
-        if self.limits is None:
-            return
-        now, limits = time.monotonic(), self.limits
-        windows: list[tuple[int | None, int, float]] = []
-        if limits.per_chat is not None:
-            windows.append((chat.chat_id, 1, limits.per_chat))
-        if limits.group_window is not None and chat.chat_id < 0:
-            windows.append((chat.chat_id, *limits.group_window))
-        if limits.overall is not None:
-            windows.append((None, limits.overall, 1.0))
-        for key, count, span in windows:
-            times = self._sent[key]
-            recent = [at for at in times if at > now - span]
-            if len(recent) >= count or now < self._closed_until.get(key, 0.0):
-                self.limited += 1
-                wait = max(1, round(max([*recent[-count:][:1], now - span]) + span - now + 0.5))
-                self._closed_until[key] = now + wait
-                raise _RefusedError(429, f"Too Many Requests: retry after {wait}", retry_after=wait)
-        for key in (chat.chat_id, None):
-            self._sent[key].append(now)
-            while self._sent[key][0] < now - 120:
-                self._sent[key].popleft()
+        raise bad("message to be replied not found")
 
     # -- shapes ----------------------------------------------------------------------------
 
@@ -591,7 +480,7 @@ class TelegramDouble:
             self.add_chat(chat_id, "supergroup" if chat_id < 0 else "private")
         return self._chats[chat_id]
 
-    def _user(self, user_id: int, language: str) -> _Json:
+    def _user(self, user_id: int, language: str) -> Json:
         self._users[user_id] = {
             "id": user_id,
             "is_bot": False,
@@ -600,18 +489,18 @@ class TelegramDouble:
         }
         return self._users[user_id]
 
-    def _bot_json(self) -> _Json:
+    def _bot_json(self) -> Json:
         bot_id = int(self.token.partition(":")[0])
         return {"id": bot_id, "is_bot": True, "first_name": "Funding", "username": self.username}
 
-    def _chat_json(self, chat: _Chat) -> _Json:
+    def _chat_json(self, chat: _Chat) -> Json:
         if chat.kind == "private":
             return {"id": chat.chat_id, "type": "private", "first_name": f"User {chat.chat_id}"}
-        shape: _Json = {"id": chat.chat_id, "type": chat.kind, "title": chat.title}
+        shape: Json = {"id": chat.chat_id, "type": chat.kind, "title": chat.title}
         return shape | ({"is_forum": True} if chat.topics else {})
 
-    def _message_json(self, message: Message) -> _Json:
-        shape: _Json = {
+    def _message_json(self, message: Message) -> Json:
+        shape: Json = {
             "message_id": message.message_id,
             "date": int(time.time()),
             "chat": self._chat_json(self._chats[message.chat_id]),
@@ -642,47 +531,3 @@ def _route(verb: str, path: str) -> tuple[str, str]:
     if match is None or verb not in ("GET", "POST"):
         return "", ""
     return match.group(1), match.group(2)
-
-
-def _parameters(content_type: str, body: bytes) -> dict[str, str]:
-    if content_type.startswith("application/json"):
-        return {
-            name: value if isinstance(value, str) else json.dumps(value)
-            for name, value in json.loads(body).items()
-        }
-    pairs = parse_qs(body.decode(), keep_blank_values=True)
-    return {name: values[0] for name, values in pairs.items()}
-
-
-def _encode(body: _Json | str | None) -> bytes:
-    return body.encode() if isinstance(body, str) else json.dumps(body).encode()
-
-
-def _text(parameters: dict[str, str]) -> str:
-    raw = parameters.get("text", "")
-    if not raw.strip():
-        raise _bad("message text is empty")
-    if len(raw.encode()) > MAX_RAW:
-        raise _bad("text is too long")
-    text = raw
-    if parameters.get("parse_mode", "").lower() == "html":
-        try:
-            text = parse_html(raw).text
-        except EntityError as error:
-            raise _bad(f"can't parse entities: {error}") from None
-    if not text.strip():
-        raise _bad("text must be non-empty")
-    if utf16_length(text.strip()) > MAX_TEXT:
-        raise _bad("message is too long")
-    return text.strip()
-
-
-def _buttons(parameters: dict[str, str]) -> list[list[_Json]]:
-    markup = json.loads(parameters.get("reply_markup", "null")) or {}
-    rows: list[list[_Json]] = markup.get("inline_keyboard", [])
-    for button in (button for row in rows for button in row):
-        if not button.get("text"):
-            raise _bad("inline keyboard button text is empty")
-        if not 1 <= len(button.get("callback_data", "").encode()) <= 64:
-            raise _bad("BUTTON_DATA_INVALID")
-    return rows
