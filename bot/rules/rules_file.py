@@ -1,6 +1,7 @@
 """The rules file: from its text to rules, chats and groups, or to everything that is wrong."""
 
 from collections.abc import Mapping as ReadOnly
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bot.market.catalog import Catalog
@@ -27,7 +28,16 @@ from bot.rules.selector import (
     read_selection,
     resolve,
 )
-from bot.rules.yaml_file import Node, Problem, Problems, Scalar, Sequence, is_empty, read_yaml
+from bot.rules.yaml_file import (
+    Node,
+    Problem,
+    Problems,
+    Scalar,
+    Sequence,
+    StopReadingError,
+    is_empty,
+    read_yaml,
+)
 from bot.rules.yaml_shape import Shapes
 
 FILE_KEYS = ("version", "chats", "groups", "defaults", "rules")
@@ -36,6 +46,8 @@ RULE_KEYS = ("name", "symbols", "when", *WORDS, "to")
 DEFAULT_KEYS = (*WORDS, "to")
 LANGUAGES = ("en", "zh")
 LONGEST_NAME = 100  # characters
+MAX_CONDITIONS = 200_000  # characters of all together: reading them takes time
+_WRONG_WEIGHT = 4  # a wrong condition takes more of it
 _SUGGESTIONS = 100  # unknown symbols that get one: each is compared with the whole catalog
 
 # Which scalars each option takes, and what is expected where it is none of them. A number where a
@@ -93,7 +105,9 @@ def read_rules_file(data: bytes) -> RulesFile:
     root, problems = read_yaml(data)
     if root is None and not problems.found:
         problems.add(0, "the file is empty; it begins with version: 1")
-    found = _Reader(problems).file(root) if root is not None else None
+    found = None
+    with suppress(StopReadingError):
+        found = _Reader(problems).file(root) if root is not None else None
     if found is None or problems.found:
         raise RulesFileError(tuple(sorted(set(problems.found))))
     return found
@@ -111,8 +125,8 @@ def symbol_problems(rules_file: RulesFile, catalog: Catalog) -> list[Problem]:
     for written in rules_file.names:
         if resolve(written.name, catalog) is None:
             if written.name not in nearest:
-                near = catalog.nearest(written.name) if len(nearest) < _SUGGESTIONS else []
-                nearest[written.name] = f"; did you mean {' or '.join(near)}?" if near else ""
+                near = catalog.nearest(written.name, 1) if len(nearest) < _SUGGESTIONS else []
+                nearest[written.name] = f"; did you mean {near[0]}?" if near else ""
             message = f"unknown symbol {quoted(written.name)}{nearest[written.name]}"
             problems.append(Problem(written.line, written.column, message))
     return problems
@@ -128,10 +142,12 @@ class _Reader:
         self._groups: dict[str, tuple[str, ...]] = {}
         self._broken: set[str] = set()  # groups with a bad entry: nothing more is said of them
         self._defaults: dict[str, str] = {}
-        self._default_targets: tuple[Target, ...] | None = None
+        self._default_targets: tuple[Target, ...] = ()
         self._names: list[WrittenName] = []
         self._selections: dict[tuple[str, ...], Selection] = {}
         self._rule_lines: dict[str, int] = {}
+        self._zones: dict[Target, str] = {}
+        self._judged = 0  # characters of conditions
 
     def file(self, root: Node) -> RulesFile:
         parts = self._shapes.fields(root, FILE_KEYS, ("version", "rules"), "the file")
@@ -141,12 +157,15 @@ class _Reader:
             self._shapes.add(version, f"expected version 1, found {version}")
         for name, node in self._shapes.named(parts.get("chats"), "chats"):
             self._chats[name] = self._chat(name, node)
+        known = [chat for chat in self._chats.values() if chat is not None]
+        self._default_targets = tuple(chat.target for chat in known)
+        self._zones = {chat.target: chat.timezone for chat in known if chat.timezone}
         self._read_groups(parts.get("groups"))
         self._read_defaults(parts.get("defaults"))
         rules = [
             self._rule(node) for node in self._shapes.items(parts.get("rules"), "a list of rules")
         ]
-        chats = {name: chat for name, chat in self._chats.items() if chat is not None}
+        chats = {chat.name: chat for chat in known}
         found = tuple(rule for rule in rules if rule is not None)
         return RulesFile(found, chats, self._groups, tuple(self._names))
 
@@ -193,7 +212,7 @@ class _Reader:
         if node is None or is_empty(node):
             return
         parts = self._shapes.fields(node, DEFAULT_KEYS, (), "defaults")
-        self._default_targets = self._targets(parts.get("to"))
+        self._default_targets = self._targets(parts.get("to")) or self._default_targets
         texts = self._option_texts(parts)
         for problem in read_options(texts, None)[1]:
             self._shapes.add(parts[problem.word], problem.message, problem.column - 1)
@@ -210,11 +229,7 @@ class _Reader:
         name = self._name(parts.get("name"))
         selection = self._selection(parts.get("symbols"))
         condition = self._condition(parts.get("when"))
-        targets = self._targets(parts.get("to"))
-        if targets is None:
-            targets = self._default_targets
-        if targets is None:
-            targets = tuple(chat.target for chat in self._chats.values() if chat is not None)
+        targets = self._targets(parts.get("to")) or self._default_targets
         options = self._options(parts, condition, targets)
         if name is None or selection is None or condition is None:
             return None
@@ -268,18 +283,23 @@ class _Reader:
 
     def _condition(self, node: Node | None) -> Condition | None:
         text = self._shapes.text(node, "a condition, as in rate > 0.05%")
-        if text is None or self._shapes.enough:
+        if text is None:
             return None
+        self._judged += len(text.text)
+        if self._judged > MAX_CONDITIONS:
+            self._shapes.add(text, f"conditions of more than {MAX_CONDITIONS} characters in all")
+            raise StopReadingError
         try:
             return parse_condition(text.text)
         except ConditionError as error:
+            self._judged += len(text.text) * _WRONG_WEIGHT
             self._shapes.add(text, error.message, error.column - 1)
             return None
 
-    def _targets(self, node: Node | None) -> tuple[Target, ...] | None:
-        """The chats that `to` names; None where it is not said, or not readable."""
+    def _targets(self, node: Node | None) -> tuple[Target, ...]:
+        """The chats that `to` names; empty where it is not said, or not readable."""
         if node is None:
-            return None
+            return ()
         nodes = node.items if isinstance(node, Sequence) else (node,)
         if not nodes:
             self._shapes.add(
@@ -317,17 +337,13 @@ class _Reader:
             taken = {
                 word: text for word, text in taken.items() if _default_fits(word, text, condition)
             }
-        options, problems = read_options(taken | own, condition, self._timezone(targets))
+        # A date is one of the first chat that is told and has a zone.
+        zone = next((self._zones[target] for target in targets if target in self._zones), "UTC")
+        options, problems = read_options(taken | own, condition, zone)
         for problem in problems:
             if problem.word in own:
                 self._shapes.add(parts[problem.word], problem.message, problem.column - 1)
         return options
-
-    def _timezone(self, targets: tuple[Target, ...]) -> str:
-        """The zone of dates: of the first chat that is told and has one."""
-        chats = (chat for chat in self._chats.values() if chat is not None)
-        zones = {chat.target: chat.timezone for chat in chats if chat.timezone}
-        return next((zones[target] for target in targets if target in zones), "UTC")
 
 
 def _default_fits(word: str, text: str, condition: Condition) -> bool:

@@ -17,6 +17,7 @@ _QUARTERLY = re.compile(r".+_\d{6}", re.ASCII)
 # A name that ends in one of these is whole; another one may leave out its USDT.
 _QUOTES = ("USDT", "USDC", "BUSD", "FDUSD", "USD1", "BTC", "ETH")
 _ENTRY = re.compile(r"!?@?[\w*?\[\]-]{1,100}")
+_GLOB_SIGN = re.compile(r"[*?\[]")
 MAX_ENTRIES = 1_000  # of a selection with its groups opened: more than the venue has symbols
 MAX_GROUPS = 1_000
 Groups = Mapping[str, Sequence[str]]  # a group's name to its entries
@@ -69,7 +70,7 @@ class Selection:
 
 def is_name(entry: str) -> bool:
     """A plain symbol name: no class, no glob."""
-    return entry not in CLASSES and not any(sign in entry for sign in "*?[")
+    return entry not in CLASSES and _GLOB_SIGN.search(entry) is None
 
 
 def whole(name: str) -> str:

@@ -25,12 +25,11 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
-_CORE_SCALARS = (  # YAML 1.2, 10.3.2
-    ("null", re.compile(r"null|Null|NULL|~|")),
-    ("bool", re.compile(r"true|True|TRUE|false|False|FALSE")),
-    ("int", re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")),
-    ("float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")),
-    ("float", re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")),
+_CORE_SCALAR = re.compile(  # YAML 1.2, 10.3.2; what matches none of these is a text
+    r"(?P<null>null|Null|NULL|~|)|(?P<bool>true|True|TRUE|false|False|FALSE)"
+    r"|(?P<int>[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)"
+    r"|(?P<float>[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))"
 )
 _SHOWN = {"int": "the number ", "float": "the number ", "bool": ""}
 _MEANT_AS_TEXT = "@`%!*&|>"  # signs that begin something else unless they are quoted
@@ -99,8 +98,8 @@ def is_empty(node: Node) -> bool:
     return isinstance(node, Scalar) and node.kind == "null"
 
 
-class _StopError(Exception):
-    """Nothing more can be read, or needs to be."""
+class StopReadingError(Exception):
+    """Nothing more can be read, or needs to be: what is wrong is among the problems."""
 
 
 @dataclass(slots=True)
@@ -112,11 +111,14 @@ class Problems:
     _lines: list[int] = field(default_factory=list)  # where each begins
 
     def add(self, position: int, message: str) -> None:
-        self.found.append(Problem(*self.place(position), message))
+        """Notes a problem.
 
-    @property
-    def enough(self) -> bool:
-        return len(self.found) >= MAX_PROBLEMS
+        Raises:
+            StopReadingError: it is one of so many that the rest need not be read.
+        """
+        self.found.append(Problem(*self.place(position), message))
+        if len(self.found) >= MAX_PROBLEMS:
+            raise StopReadingError
 
     def place(self, position: int) -> tuple[int, int]:
         """Line and column of a position."""
@@ -135,7 +137,7 @@ def read_yaml(data: bytes) -> tuple[Node | None, Problems]:
     builder = _Builder(text, problems)
     try:
         return builder.document(), problems
-    except _StopError:
+    except StopReadingError:
         return None, problems
     except yaml.YAMLError as error:
         problems.add(*_syntax(error, text))
@@ -201,7 +203,7 @@ class _Builder:
         position = event.start_mark.index
         if documents > 1:
             self._problems.add(position, "a second document; one file holds one")
-            raise _StopError
+            raise StopReadingError
         if event.version or event.tags:
             self._problems.add(position, "a YAML directive; remove the line that begins with %")
 
@@ -225,18 +227,17 @@ class _Builder:
         self._nodes += 1
         if depth > MAX_DEPTH:
             self._problems.add(start, f"nested more than {MAX_DEPTH} deep")
-        elif self._nodes > MAX_NODES:
+            raise StopReadingError
+        if self._nodes > MAX_NODES:
             self._problems.add(start, f"more than {MAX_NODES} values and keys")
-        elif not self._problems.enough:
-            return
-        raise _StopError
+            raise StopReadingError
 
     def _scalar(self, event: Any, start: int) -> Scalar:
         text, style = str(event.value), event.style or ""
         if not style:
             inner = start if self._text.startswith(text, start) else None
-            kinds = (kind for kind, pattern in _CORE_SCALARS if pattern.fullmatch(text))
-            return Scalar(text, next(kinds, "str"), start, inner)
+            core = _CORE_SCALAR.fullmatch(text)
+            return Scalar(text, _kind(core), start, inner)
         as_it_is = self._text[start : event.end_mark.index] == f"{style}{text}{style}"
         return Scalar(text, "str", start, start + 1 if as_it_is else None)
 
@@ -263,6 +264,13 @@ class _Builder:
             elif isinstance(key, Scalar):
                 entries[key.text] = (key, value)
         return entries
+
+
+def _kind(core: re.Match[str] | None) -> str:
+    """The kind by the group that matched; the outer groups are the named ones."""
+    if core is None:
+        return "str"
+    return next(kind for kind, text in core.groupdict().items() if text is not None)
 
 
 def _refusal(what: str, text: str, start: int) -> str:

@@ -8,7 +8,7 @@ from bot.rules.yaml_file import Mapping, Node, Problems, Refused, Scalar, Sequen
 # Telegram's ids fit into 52 bits.
 _LARGEST = 2**52
 # Comparing a wrong word with many names takes time; a file of slips gets so many comparisons.
-_MAX_COMPARED = 30_000
+_MAX_COMPARED = 10_000
 
 
 class Shapes:
@@ -21,23 +21,17 @@ class Shapes:
         self._problems = problems
         self._compared = 0
 
-    @property
-    def enough(self) -> bool:
-        return self._problems.enough
-
     def add(self, node: Node, message: str, offset: int | None = None) -> None:
         """Notes a problem at a node, or at an offset (from 0) within its text."""
         start = node.start
         if offset is not None and isinstance(node, Scalar) and node.inner is not None:
             start = node.inner + min(offset, len(node.text))
-        if not isinstance(node, Refused) and not self.enough:
+        if not isinstance(node, Refused):
             self._problems.add(start, message)
 
     def hint(self, word: str, known: Collection[str]) -> str:
         self._compared += len(known)
-        if self._compared > _MAX_COMPARED:
-            return "no such name"
-        return hint(word, known)
+        return hint(word, known) if self._compared <= _MAX_COMPARED else "there is none like it"
 
     def fields(
         self, node: Node, known: tuple[str, ...], needed: tuple[str, ...], what: str
