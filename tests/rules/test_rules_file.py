@@ -424,7 +424,7 @@ def test_names_that_do_not_trade_are_told_with_their_places() -> None:
     told = symbol_problems(found, TRADED)
     assert [str(problem) for problem in told] == [
         "2:14: unknown symbol 'ETHUSD'; did you mean ETHUSDT?",
-        "4:29: unknown symbol 'BTCUST'; did you mean BTCUSDT?",
-        "4:38: unknown symbol 'LUNAUSDT'",
+        "4:30: unknown symbol 'BTCUST'; did you mean BTCUSDT?",
+        "4:39: unknown symbol 'LUNAUSDT'",
     ]
     assert symbol_problems(found, Catalog()) == []

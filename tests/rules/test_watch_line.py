@@ -38,11 +38,10 @@ def canonical(text: str, timezone: str = "UTC") -> str:
         ("币安人生USDT rate > 1%", "币安人生USDT rate > 1%"),
         ("NOT rate > 1%", "NOT rate > 1%"),
         (
-            '@majors,!BTC |basis|>1% for 30s clear 0.4% severity critical note "watch out" once '
-            + "quiet resolved off cooldown 1h until 7d",
-            "@majors,!BTC |basis| > 1% for 30s clear 0.4% cooldown 1h until 7d once quiet "
-            + 'severity critical resolved off note "watch out"',
+            "@majors,!BTC |basis|>1% for 30s clear 0.4% severity critical once cooldown 1h until 7d",
+            "@majors,!BTC |basis| > 1% for 30s clear 0.4% cooldown 1h until 7d once severity critical",
         ),
+        ('BTC rate>1% resolved off note "hot" quiet', 'BTC rate > 1% quiet resolved off note "hot"'),
         (
             "BTC rate>1% REPEAT 4H KEEP 1m For 90s",
             "BTC rate > 1% for 1m30s keep 1m repeat 4h",
