@@ -117,6 +117,17 @@ def chat_rows(
     )
 
 
+def message_rows(transaction: Transaction, chat_id: int, row_id: int) -> list[OutboxRow]:
+    alerts = (outbox.c.chat_id == chat_id, outbox.c.kind == OutboxKind.ALERT)
+    message_id = select(outbox.c.message_id).where(outbox.c.id == row_id, *alerts)
+    return transaction.records(
+        OutboxRow,
+        select(outbox)
+        .where(outbox.c.message_id == message_id.scalar_subquery(), *alerts)
+        .order_by(outbox.c.id),
+    )
+
+
 def pending(transaction: Transaction, chat_id: int | None) -> int:
     query = select(func.count()).select_from(outbox).where(waiting())
     if chat_id is not None:

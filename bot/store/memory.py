@@ -109,6 +109,17 @@ class MemoryStore:
             if (row.kind, row.chat_id, row.rule_id, row.symbol, row.episode) == wanted
         ]
 
+    async def message_rows(self, chat_id: int, row_id: int) -> list[OutboxRow]:
+        alerts = {
+            row.id: row
+            for row in self._rows.values()
+            if row.chat_id == chat_id and row.kind is OutboxKind.ALERT
+        }
+        message_id = alerts[row_id].message_id if row_id in alerts else None
+        if message_id is None:
+            return []
+        return [row for row in alerts.values() if row.message_id == message_id]
+
     async def pending(self, chat_id: int | None = None) -> int:
         if chat_id is not None:
             return len(self._waiting.get(chat_id, ()))

@@ -75,6 +75,12 @@ class Store(Protocol):
     ) -> list[OutboxRow]:
         """The alert rows of one episode in one chat, oldest first (to reply to, or to edit)."""
 
+    async def message_rows(self, chat_id: int, row_id: int) -> list[OutboxRow]:
+        """The alert rows that one message told of, by any of them, in the outbox's order.
+
+        Empty where the row is not one of that chat's alerts, or was not sent.
+        """
+
     async def pending(self, chat_id: int | None = None) -> int:
         """How many rows are neither sent nor dead."""
 

@@ -490,6 +490,19 @@ async def test_the_rows_of_an_episode_are_found_oldest_first(store: Store) -> No
     assert keys(found) == [fired.key, resolved.key]
 
 
+async def test_the_alerts_of_one_message_are_found_by_any_of_them(store: Store) -> None:
+    await put(store, row(), row(), row(), row(kind=OutboxKind.EDIT))
+    one, two, three, *rest = await take(store)
+    together = [sent(one, message_id=5), sent(two, message_id=5), sent(three, message_id=6)]
+    await store.settle([*together, *(sent(each, message_id=5) for each in rest)])
+    await store.settle([sent(each, message_id=5) for each in await take(store)])
+    for each in (one, two):
+        assert keys(await store.message_rows(7, each.id)) == [one.key, two.key]
+    assert keys(await store.message_rows(7, three.id)) == [three.key]
+    assert await store.message_rows(8, one.id) == []
+    assert await store.message_rows(7, 404) == []
+
+
 async def test_rows_are_counted_by_status_and_chat(store: Store) -> None:
     await put(store, row(1), row(2), row(3), row(3), row(4, not_before=NOW + 1))
     one, two, *_ = await take(store)
