@@ -38,10 +38,11 @@ def canonical(text: str, timezone: str = "UTC") -> str:
         ("币安人生USDT rate > 1%", "币安人生USDT rate > 1%"),
         ("NOT rate > 1%", "NOT rate > 1%"),
         (
-            "@majors,!BTC |basis|>1% for 30s clear 0.4% severity critical once cooldown 1h until 7d",
-            "@majors,!BTC |basis| > 1% for 30s clear 0.4% cooldown 1h until 7d once severity critical",
+            "@majors,!BTC |basis|>1% for 30s clear 0.4% severity critical once cooldown 1h",
+            "@majors,!BTC |basis| > 1% for 30s clear 0.4% cooldown 1h once severity critical",
         ),
-        ('BTC rate>1% resolved off note "hot" quiet', 'BTC rate > 1% quiet resolved off note "hot"'),
+        ('BTC rate>1% until 7d resolved off note "hot"',
+         'BTC rate > 1% until 7d resolved off note "hot"'),
         (
             "BTC rate>1% REPEAT 4H KEEP 1m For 90s",
             "BTC rate > 1% for 1m30s keep 1m repeat 4h",
