@@ -16,10 +16,9 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from tests.doubles.loopback_server import LoopbackServer, Reply
 from tests.doubles.telegram_html import utf16_length
 from tests.doubles.telegram_rules import buttons_of, encode, parameters_of, text_of
 from tests.doubles.telegram_throttle import Throttle
@@ -33,81 +32,29 @@ from tests.doubles.telegram_values import (
     bad,
     error,
 )
+from tests.doubles.telegram_world import Chat, TelegramWorld
 
 __all__ = ["Fault", "Limits", "Message", "Request", "TelegramDouble"]
 
 
-@dataclass
-class _Chat:
-    chat_id: int
-    kind: str
-    title: str
-    topics: set[int] = field(default_factory=set)
-    admins: set[int] = field(default_factory=set)
-    refusal: tuple[int, str] | None = None
-    moved_to: int | None = None
-
-
-class TelegramDouble:
+class TelegramDouble(TelegramWorld, LoopbackServer):
     """One bot's Telegram. `url` is the root to which `/bot<token>/<method>` is appended."""
 
     def __init__(
         self, token: str = "123456:secret-of-the-tests", *, limits: Limits | None = None
     ) -> None:
+        TelegramWorld.__init__(self, int(token.partition(":")[0]))
+        LoopbackServer.__init__(self)
         self.token = token
-        self.username = "funding_test_bot"
-        self.messages: list[Message] = []
         self.requests: list[Request] = []
         self.answers: list[Json] = []  # of pressed buttons: {"id", "text"}
         self.commands: dict[tuple[str, str], list[Json]] = {}  # (scope, language) -> commands
-        self._chats: dict[int, _Chat] = {}
-        self._users: dict[int, Json] = {}
-        self._updates: list[Json] = []
-        self._queries: set[str] = set()
+        self.on_update = self._end_poll
         self._faults: list[tuple[Fault, str, int | None]] = []
-        self._ids = 100
-        self._update_id = 1000
         self._poll: asyncio.Event | None = None
         self._conflict: set[asyncio.Event] = set()
         self._changed = asyncio.Event()
         self._throttle = Throttle(limits)
-        self._server: asyncio.Server | None = None
-        self._port = 0
-        self._connections: set[asyncio.Task[None]] = set()
-
-    # -- running ---------------------------------------------------------------------------
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    async def __aenter__(self) -> Self:
-        await self.come_back()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.go_down()
-
-    async def come_back(self) -> None:
-        """Listens, again on the same port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
-
-    async def go_down(self) -> None:
-        """Refuses connections, and closes those that are open."""
-        if self._server is None:
-            return
-        self._server.close()
-        for task in list(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        await self._server.wait_closed()
-        self._server = None
 
     async def wait_for(self, predicate: Callable[[], object], timeout: float = 5.0) -> None:  # noqa: ASYNC109 - the tests' word
         """Waits until the predicate holds, looked at after every request."""
@@ -123,102 +70,6 @@ class TelegramDouble:
             texts = [message.text for message in self.messages]
             raise AssertionError(f"not within {timeout} s; sent: {texts}") from None
 
-    # -- what people do --------------------------------------------------------------------
-
-    def add_chat(
-        self,
-        chat_id: int,
-        kind: str = "supergroup",
-        title: str = "Desk",
-        *,
-        topics: tuple[int, ...] = (),
-        admins: tuple[int, ...] = (),
-    ) -> None:
-        """Makes a chat known; a private one becomes known by `say` as well."""
-        self._chats[chat_id] = _Chat(chat_id, kind, title, set(topics), set(admins))
-
-    def say(
-        self,
-        user_id: int,
-        text: str,
-        *,
-        chat_id: int | None = None,
-        language: str = "en",
-        topic: int | None = None,
-    ) -> int:
-        """A person writes; the update's id."""
-        chat = self._known(chat_id if chat_id is not None else user_id)
-        message: Json = {
-            "message_id": self._next_id(),
-            "date": int(time.time()),
-            "chat": self._chat_json(chat),
-            "from": self._user(user_id, language),
-            "text": text,
-        }
-        if text.startswith("/"):
-            length = utf16_length(text.split(maxsplit=1)[0])
-            message["entities"] = [{"type": "bot_command", "offset": 0, "length": length}]
-        if topic is not None:
-            message |= {"message_thread_id": topic, "is_topic_message": True}
-        return self.update(message=message)
-
-    def press(
-        self, message: Message, data: str, *, user_id: int | None = None, language: str = "en"
-    ) -> int:
-        """A person presses a button of a message; the update's id."""
-        assert data in message.data, f"no button has {data!r}; there are {message.data}"
-        user_id = message.chat_id if user_id is None else user_id
-        query_id = str(self._next_id())
-        self._queries.add(query_id)
-        query = {
-            "id": query_id,
-            "from": self._user(user_id, language),
-            "chat_instance": str(message.chat_id),
-            "message": self._message_json(message),
-            "data": data,
-        }
-        return self.update(callback_query=query)
-
-    def membership(self, chat_id: int, user_id: int, status: str = "member") -> int:
-        """The bot's own place in a chat changes: `member`, `left`, `kicked`, `administrator`."""
-        bot = self._bot_json()
-        member: Json = {"user": bot, "status": status}
-        if status == "kicked":
-            member["until_date"] = 0
-        change = {
-            "chat": self._chat_json(self._known(chat_id)),
-            "from": self._user(user_id, "en"),
-            "date": int(time.time()),
-            "old_chat_member": {"user": bot, "status": "left"},
-            "new_chat_member": member,
-        }
-        return self.update(my_chat_member=change)
-
-    def update(self, **content: Json) -> int:
-        """Any update."""
-        self._update_id += 1
-        self._updates.append({"update_id": self._update_id, **content})
-        if self._poll is not None:
-            self._poll.set()
-        return self._update_id
-
-    def block(
-        self, chat_id: int, description: str = "Forbidden: bot was blocked by the user"
-    ) -> None:
-        """Every message to the chat is refused with 403."""
-        self._known(chat_id).refusal = (403, description)
-
-    def unblock(self, chat_id: int) -> None:
-        self._known(chat_id).refusal = None
-
-    def move(self, chat_id: int, to: int) -> None:
-        """A group becomes a supergroup."""
-        self.add_chat(to)
-        self._known(chat_id).moved_to = to
-
-    def delete_topic(self, chat_id: int, topic: int) -> None:
-        self._known(chat_id).topics.discard(topic)
-
     def fail_next(
         self,
         fault: Fault,
@@ -230,48 +81,14 @@ class TelegramDouble:
         """The next requests of the method (and chat) meet a fault."""
         self._faults += [(fault, method, chat_id)] * times
 
-    def to(self, chat_id: int) -> list[Message]:
-        """What was sent to a chat."""
-        return [message for message in self.messages if message.chat_id == chat_id]
-
     @property
     def limited(self) -> int:
         """The 429 that were earned, not scripted."""
         return self._throttle.earned
 
-    @property
-    def waiting(self) -> int:
-        """Updates that are not confirmed."""
-        return len(self._updates)
-
-    # -- HTTP ------------------------------------------------------------------------------
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            while await self._exchange(reader, writer):
-                pass
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            self._connections.discard(task)
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
-
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One request and its answer; False ends the connection."""
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        lines = head.split("\r\n")
-        verb, path, _ = lines[0].split(" ", 2)
-        headers = {
-            name.lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in lines[1:] if line)
-        }
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
-        parameters = parameters_of(headers.get("content-type", ""), body)
+    async def reply(self, verb: str, path: str, content_type: str, body: bytes) -> Reply:
+        """Carries a request out, unless a fault befalls it first."""
+        parameters = parameters_of(content_type, body)
         token, method = _route(verb, path)
         fault = self._fault(method, parameters) or Fault()
         arrived = time.monotonic()
@@ -280,19 +97,10 @@ class TelegramDouble:
             status, answer = await self._act(token, method, parameters)
         if fault.status:
             status, answer = fault.status, encode(fault.body)
-        self.requests.append(Request(method, parameters, arrived, 0 if fault.dropped else status))
+        status = 0 if fault.dropped else status
+        self.requests.append(Request(method, parameters, arrived, status))
         self._changed.set()
-        await asyncio.sleep(fault.delay)
-        if fault.dropped:
-            return False
-        kind = "text/html" if answer.startswith(b"<") else "application/json"
-        writer.write(
-            f"HTTP/1.1 {status} -\r\nContent-Type: {kind}\r\n"
-            f"Content-Length: {len(answer)}\r\n\r\n".encode()
-        )
-        writer.write(answer[: len(answer) // 2] if fault.truncated else answer)
-        await writer.drain()
-        return not fault.truncated
+        return Reply(status, answer, fault.delay, fault.truncated)
 
     def _fault(self, method: str, parameters: dict[str, str]) -> Fault | None:
         for entry in self._faults:
@@ -441,9 +249,13 @@ class TelegramDouble:
             self._updates.clear()
         return True
 
+    def _end_poll(self) -> None:
+        if self._poll is not None:
+            self._poll.set()
+
     # -- rules -----------------------------------------------------------------------------
 
-    def _target(self, parameters: dict[str, str]) -> _Chat:
+    def _target(self, parameters: dict[str, str]) -> Chat:
         chat_id = parameters.get("chat_id", "")
         if not chat_id:
             raise bad("chat_id is empty")
@@ -458,7 +270,7 @@ class TelegramDouble:
             raise RefusedError(*chat.refusal)
         return chat
 
-    def _reply(self, chat: _Chat, parameters: dict[str, str]) -> int | None:
+    def _reply(self, chat: Chat, parameters: dict[str, str]) -> int | None:
         reply = json.loads(parameters.get("reply_parameters", "null"))
         if reply is None:
             return None
@@ -468,50 +280,6 @@ class TelegramDouble:
         if reply.get("allow_sending_without_reply"):
             return None
         raise bad("message to be replied not found")
-
-    # -- shapes ----------------------------------------------------------------------------
-
-    def _next_id(self) -> int:
-        self._ids += 1
-        return self._ids
-
-    def _known(self, chat_id: int) -> _Chat:
-        if chat_id not in self._chats:
-            self.add_chat(chat_id, "supergroup" if chat_id < 0 else "private")
-        return self._chats[chat_id]
-
-    def _user(self, user_id: int, language: str) -> Json:
-        self._users[user_id] = {
-            "id": user_id,
-            "is_bot": False,
-            "first_name": f"User {user_id}",
-            "language_code": language,
-        }
-        return self._users[user_id]
-
-    def _bot_json(self) -> Json:
-        bot_id = int(self.token.partition(":")[0])
-        return {"id": bot_id, "is_bot": True, "first_name": "Funding", "username": self.username}
-
-    def _chat_json(self, chat: _Chat) -> Json:
-        if chat.kind == "private":
-            return {"id": chat.chat_id, "type": "private", "first_name": f"User {chat.chat_id}"}
-        shape: Json = {"id": chat.chat_id, "type": chat.kind, "title": chat.title}
-        return shape | ({"is_forum": True} if chat.topics else {})
-
-    def _message_json(self, message: Message) -> Json:
-        shape: Json = {
-            "message_id": message.message_id,
-            "date": int(time.time()),
-            "chat": self._chat_json(self._chats[message.chat_id]),
-            "from": self._bot_json(),
-            "text": message.text,
-        }
-        if message.topic is not None:
-            shape |= {"message_thread_id": message.topic, "is_topic_message": True}
-        if message.buttons:
-            shape["reply_markup"] = {"inline_keyboard": message.buttons}
-        return shape
 
 
 _METHODS: dict[str, Callable[[TelegramDouble, dict[str, str]], Any]] = {
