@@ -104,6 +104,32 @@ def is_quantity(text: str) -> bool:
     return re.match(r"\s*[-+−－＋]?\s*[.\d]", text) is not None
 
 
+def default_fits(word: str, text: str, condition: Condition) -> bool:
+    """A default that a rule cannot take is passed over."""
+    if condition.is_instant and word in ("for", "keep", "clear"):
+        return False
+    if word != "clear":
+        return True
+    try:
+        read_clear(text, condition)
+    except ConditionError:
+        return False
+    return True
+
+
+def no_quantity(text: str) -> ConditionError | None:
+    """Why a quantity is one of no field at all; None where it is one of some."""
+    first = None
+    for kind in Kind:
+        try:
+            parse_quantity(text, kind)
+        except ConditionError as error:
+            first = first or error
+        else:
+            return None
+    return first
+
+
 def is_nothing(text: str) -> bool:
     """A duration of 0, which cancels a default."""
     try:

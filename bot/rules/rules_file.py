@@ -5,18 +5,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from bot.market.catalog import Catalog
-from bot.market.reading import Kind
 from bot.rules.expression import Condition
 from bot.rules.nearest import quoted
 from bot.rules.options import (
     WORDS,
     check_text,
+    default_fits,
     is_quantity,
-    read_clear,
+    no_quantity,
     read_options,
     timezones,
 )
-from bot.rules.parser import ConditionError, parse_condition, parse_quantity
+from bot.rules.parser import ConditionError, parse_condition
 from bot.rules.rule import Chat, Options, Rule, Target
 from bot.rules.selector import (
     MAX_GROUPS,
@@ -218,7 +218,7 @@ class _Reader:
             self._shapes.add(parts[problem.word], problem.message, problem.column - 1)
             texts.pop(problem.word)
         if "clear" in texts and is_quantity(texts["clear"]):
-            error = _fits_no_kind(texts["clear"])
+            error = no_quantity(texts["clear"])
             if error is not None:
                 self._shapes.add(parts["clear"], error.message, error.column - 1)
                 texts.pop("clear")
@@ -335,7 +335,7 @@ class _Reader:
         taken = {word: text for word, text in self._defaults.items() if word not in parts}
         if condition is not None:
             taken = {
-                word: text for word, text in taken.items() if _default_fits(word, text, condition)
+                word: text for word, text in taken.items() if default_fits(word, text, condition)
             }
         # A date is one of the first chat that is told and has a zone.
         zone = next((self._zones[target] for target in targets if target in self._zones), "UTC")
@@ -344,29 +344,3 @@ class _Reader:
             if problem.word in own:
                 self._shapes.add(parts[problem.word], problem.message, problem.column - 1)
         return options
-
-
-def _default_fits(word: str, text: str, condition: Condition) -> bool:
-    """A default that a rule cannot take is passed over."""
-    if condition.is_instant and word in ("for", "keep", "clear"):
-        return False
-    if word != "clear":
-        return True
-    try:
-        read_clear(text, condition)
-    except ConditionError:
-        return False
-    return True
-
-
-def _fits_no_kind(text: str) -> ConditionError | None:
-    """Why a quantity is one of no field at all; None where it is one of some."""
-    first = None
-    for kind in Kind:
-        try:
-            parse_quantity(text, kind)
-        except ConditionError as error:
-            first = first or error
-        else:
-            return None
-    return first
