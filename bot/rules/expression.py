@@ -3,7 +3,7 @@
 Truth has three values: True, False and None for unknown; `and`, `or` and `not` follow Kleene.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -38,14 +38,16 @@ class Term:
         return Kind.RATIO if self.function == "change" and kind is Kind.PRICE else kind
 
     def read(self, reading: Reading) -> Value | None:
-        if not self.function:
-            return reading.value(self.field)
-        if self.function != "abs":
-            return reading.window(self.function, self.field, self.window)
-        value = reading.value(self.field)
-        if value is None or value.approx >= 0:
-            return value
-        return Value(-value.approx, _negated, value)
+        return self.reader()(reading)
+
+    def reader(self) -> Callable[[Reading], Value | None]:
+        """How the term is read from a reading."""
+        field, function, window = self.field, self.function, self.window
+        if not function:
+            return lambda reading: reading.value(field)
+        if function == "abs":
+            return lambda reading: _magnitude(reading.value(field))
+        return lambda reading: reading.window(function, field, window)
 
     def __str__(self) -> str:
         if not self.function:
@@ -53,6 +55,12 @@ class Term:
         if self.function == "abs":
             return f"|{self.field}|"
         return f"{self.function}({self.field}, {duration_text(self.window)})"
+
+
+def _magnitude(value: Value | None) -> Value | None:
+    if value is None or value.approx >= 0:
+        return value
+    return Value(-value.approx, _negated, value)
 
 
 def _negated(value: Value) -> Fraction:
@@ -162,51 +170,96 @@ class Condition:
     def mentions_funding(self) -> bool:
         return "funding" in self.fields
 
+    @cached_property
+    def check(self) -> "Check":
+        """The condition as one function, made once and called for every tick."""
+        return _compiled(self.root)
+
     def evaluate(self, reading: Reading, sides: Sides = ()) -> tuple[Truth, Sides]:
         """The truth at a reading, and the sides to remember for the next evaluation."""
         if not self.crossings:
-            return _truth(self.root, reading, [], []), sides
-        known: list[int | None] = list(sides) or [None] * self.crossings
+            return self.check(reading, (), []), sides
+        known = sides or (None,) * self.crossings
         after = list(known)
-        return _truth(self.root, reading, known, after), tuple(after)
+        return self.check(reading, known, after), tuple(after)
 
 
-def _truth(
-    node: Node, reading: Reading, before: list[int | None], after: list[int | None]
-) -> Truth:
+# (reading, the sides before, the sides after: filled in) -> truth
+Check = Callable[[Reading, Sides, list[int | None]], Truth]
+
+
+def _compiled(node: Node) -> Check:
     if isinstance(node, Comparison):
-        value = node.term.read(reading)
-        return None if value is None else OPERATORS[node.operator](compare(value, node.threshold))
+        return _comparison(node)
     if isinstance(node, Crossing):
-        return _crossed(node, reading, before, after)
+        return _crossing(node)
     if isinstance(node, Not):
-        truth = _truth(node.operand, reading, before, after)
+        return _negation(_compiled(node.operand))
+    lasts = not any(isinstance(leaf, Crossing) for leaf in leaves(node))
+    return _junction(tuple(map(_compiled, node.operands)), isinstance(node, Or), lasts)
+
+
+def _comparison(node: Comparison) -> Check:
+    threshold, holds = node.threshold, OPERATORS[node.operator]
+    above, below = holds(1), holds(-1)
+    middle = threshold.approx
+    # Wider than the doubt of `compare`, so that nearly every tick needs floats alone.
+    far = 4e-9 * abs(middle) + 1e-11
+    read = node.term.reader()
+
+    def check(reading: Reading, before: Sides, after: list[int | None]) -> Truth:  # noqa: ARG001
+        value = read(reading)
+        if value is None:
+            return None
+        gap = value.approx - middle
+        if gap > far:
+            return above
+        return below if gap < -far else holds(compare(value, threshold))
+
+    return check
+
+
+def _crossing(node: Crossing) -> Check:
+    threshold, position, read = node.threshold, node.position, node.term.reader()
+    upwards, downwards = node.direction != "below", node.direction != "above"
+
+    def check(reading: Reading, before: Sides, after: list[int | None]) -> Truth:
+        value = read(reading)
+        if value is None:
+            return None
+        was, now = before[position], compare(value, threshold)
+        after[position] = now
+        if was is None:
+            return None
+        return (upwards and was <= 0 < now) or (downwards and was >= 0 > now)
+
+    return check
+
+
+def _negation(operand: Check) -> Check:
+    def check(reading: Reading, before: Sides, after: list[int | None]) -> Truth:
+        truth = operand(reading, before, after)
         return None if truth is None else not truth
-    decisive = isinstance(node, Or)
-    result: Truth = not decisive
-    for operand in node.operands:
-        truth = _truth(operand, reading, before, after)
-        if truth is decisive:
-            if not before:  # without crossings nobody else needs to see this evaluation
-                return truth
-            result = truth
-        elif truth is None and result is not decisive:
-            result = None
-    return result
+
+    return check
 
 
-def _crossed(
-    node: Crossing, reading: Reading, before: list[int | None], after: list[int | None]
-) -> Truth:
-    value = node.term.read(reading)
-    if value is None:
-        return None
-    was, now = before[node.position], compare(value, node.threshold)
-    after[node.position] = now
-    if was is None:
-        return None
-    rose, fell = was <= 0 < now, was >= 0 > now
-    return {"above": rose, "below": fell}.get(node.direction, rose or fell)
+def _junction(operands: tuple[Check, ...], decisive: bool, lasts: bool) -> Check:
+    """`or` where True decides, `and` where False does. A crossing sees every evaluation."""
+
+    def check(reading: Reading, before: Sides, after: list[int | None]) -> Truth:
+        result: Truth = not decisive
+        for operand in operands:
+            truth = operand(reading, before, after)
+            if truth is decisive:
+                if lasts:
+                    return truth
+                result = truth
+            elif truth is None and result is not decisive:
+                result = None
+        return result
+
+    return check
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,13 +274,13 @@ class Part:
 
 def explain(condition: Condition, reading: Reading, sides: Sides = ()) -> list[Part]:
     """Each part of a condition as it stands at a reading; nothing is remembered."""
-    before: list[int | None] = list(sides) or [None] * condition.crossings
+    before = sides or (None,) * condition.crossings
     return [
         Part(
             str(leaf),
             leaf.term,
             leaf.term.read(reading),
-            _truth(leaf, reading, before, list(before)),
+            _compiled(leaf)(reading, before, list(before)),
         )
         for leaf in leaves(condition.root)
     ]

@@ -8,7 +8,7 @@ from bot.rules.yaml_file import Mapping, Node, Problems, Refused, Scalar, Sequen
 # Telegram's ids fit into 52 bits.
 _LARGEST = 2**52
 # Comparing a wrong word with many names takes time; a file of slips gets so many comparisons.
-_MAX_COMPARED = 10_000
+_MAX_COMPARED = 5_000
 
 
 class Shapes:
