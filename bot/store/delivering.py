@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select
 
 from bot.store import merge, order
 from bot.store.records import ChatRow, OutboxKind, OutboxRow, OutboxStatus
 from bot.store.schema import chats, leased, outbox, turns, waiting
-from bot.store.transaction import Transaction, chunks, dicts, plan
+from bot.store.transaction import Transaction, chunks, dicts, plan, write
 
 
 def lease(
@@ -32,7 +32,7 @@ def lease(
         if left > 0 and chat_id not in busy_chats:
             queue = transaction.records(OutboxRow, queue_of, {"chat": chat_id, "left": left})
             claimed += zip(queue, order.take(queue, now, until, left), strict=False)
-    _write(transaction, [after for _, after in claimed])
+    write(transaction, [after for _, after in claimed])
     plan(transaction, {row.chat_id for row, _ in claimed})
     return claimed
 
@@ -44,7 +44,7 @@ def unlease(transaction: Transaction, claimed: Sequence[tuple[OutboxRow, OutboxR
     undone = [
         before[row.id] for _, row in claimed if order.settled(stored.get(row.id), row) is not None
     ]
-    _write(transaction, undone)
+    write(transaction, undone)
     plan(transaction, {row.chat_id for row in undone})
 
 
@@ -56,7 +56,7 @@ def settle(transaction: Transaction, rows: Sequence[OutboxRow], given: Sequence[
         if settled is not None:
             stored[row.id] = settled
             counted.append(settled)
-    _write(transaction, counted)
+    write(transaction, counted)
     for chat in given:
         merged = merge.delivered(transaction.chat(chat.chat_id), chat)
         transaction.upsert(chats, dicts([merged]))
@@ -66,15 +66,9 @@ def settle(transaction: Transaction, rows: Sequence[OutboxRow], given: Sequence[
 
 def abandon_leases(transaction: Transaction) -> None:
     """Every lease lapses: the program that held them is gone."""
-    chat_ids = transaction.connection.scalars(
-        select(outbox.c.chat_id).where(leased()).distinct()
-    ).all()
-    transaction.connection.execute(
-        update(outbox)
-        .where(leased())
-        .values(status=OutboxStatus.UNCERTAIN, doubtful=True, lease_until=0)
-    )
-    plan(transaction, chat_ids)
+    rows = transaction.records(OutboxRow, select(outbox).where(leased()))
+    write(transaction, [order.abandoned(row) for row in rows])
+    plan(transaction, {row.chat_id for row in rows})
 
 
 def _stored(transaction: Transaction, ids: Sequence[int]) -> dict[int, OutboxRow]:
@@ -83,20 +77,6 @@ def _stored(transaction: Transaction, ids: Sequence[int]) -> dict[int, OutboxRow
         query = select(outbox).where(outbox.c.id.in_(some))
         stored |= {row.id: row for row in transaction.records(OutboxRow, query)}
     return stored
-
-
-def _write(transaction: Transaction, rows: Sequence[OutboxRow]) -> None:
-    """Stores what an attempt can change."""
-    names = (
-        "status", "topic", "payload", "attempts", "doubtful", "not_before", "lease_until",
-        "message_id", "sent_at", "error",
-    )  # fmt: skip
-    if rows:
-        statement = update(outbox).where(outbox.c.id == bindparam("row_id"))
-        values = [{name: getattr(row, name) for name in names} | {"row_id": row.id} for row in rows]
-        transaction.connection.execute(
-            statement.values({name: bindparam(name) for name in names}), values
-        )
 
 
 def chat_rows(

@@ -187,19 +187,17 @@ class MemoryStore:
         """Forgets states and drops their unsent alerts; how many."""
         for state in [state for state in self._states if _covers(key, state)]:
             del self._states[state]
-        unsent = [
+        waiting = [
             row
             for ids in self._waiting.values()
             for row in map(self._rows.__getitem__, ids)
             if row.kind is OutboxKind.ALERT
-            and row.status is not OutboxStatus.LEASED  # under way: it may have arrived
             and _covers(key, StateKey(row.rule_id, row.fingerprint, row.symbol))
         ]
-        for row in unsent:
-            self._put(
-                msgspec.structs.replace(row, status=OutboxStatus.DEAD, error=order.RULE_ENDED)
-            )
-        return len(unsent)
+        ended = [order.ended(row) for row in waiting]
+        for row in ended:
+            self._put(row)
+        return sum(row.status is OutboxStatus.DEAD for row in ended)
 
     def _add(self, row: OutboxRow) -> bool:
         if row.key in self._keys:

@@ -64,15 +64,34 @@ def _together(first: OutboxRow, row: OutboxRow) -> bool:
     return kinds == (OutboxKind.ALERT, OutboxKind.ALERT) and first.doubtful == row.doubtful
 
 
+def ended(row: OutboxRow) -> OutboxRow:
+    """A waiting alert whose rule ended: dead, but one that is under way only bears the mark."""
+    under_way = row.status is OutboxStatus.LEASED
+    return msgspec.structs.replace(
+        row, status=row.status if under_way else OutboxStatus.DEAD, error=RULE_ENDED
+    )
+
+
+def abandoned(row: OutboxRow) -> OutboxRow:
+    """A leased row whose program is gone: it may have arrived, and is tried again."""
+    lapsed = msgspec.structs.replace(
+        row, status=OutboxStatus.UNCERTAIN, doubtful=True, lease_until=0
+    )
+    return ended(lapsed) if row.error == RULE_ENDED else lapsed
+
+
 def settled(stored: OutboxRow | None, row: OutboxRow) -> OutboxRow | None:
     """A leased row with its outcome; None where its lease is not the one that is stored.
 
-    An attempt changes what it can find out, never what the row is or whose.
+    An attempt changes what it can find out, never what the row is or whose. What is to be tried
+    again is dead where its rule ended in the meantime.
     """
     if stored is None or stored.status is not OutboxStatus.LEASED:
         return None
     if stored.attempts != row.attempts:
         return None
+    if stored.error == RULE_ENDED and row.status in WAITING:
+        return ended(msgspec.structs.replace(stored, status=row.status, lease_until=0))
     return msgspec.structs.replace(
         stored,
         status=row.status,

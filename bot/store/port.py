@@ -39,7 +39,8 @@ class Store(Protocol):
         """Applies a commit whole. Rows whose key exists are passed over.
 
         What has ended goes before the new is stored; an alert that is leased is not dropped, it
-        may have arrived. Of a chat that is known `not_before` and `next_watch` never go down.
+        may have arrived: it is once its outcome asks for another attempt. Of a chat that is
+        known `not_before` and `next_watch` never go down.
         """
 
     async def lease(

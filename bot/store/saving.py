@@ -30,7 +30,7 @@ from bot.store.schema import (
     waiting,
     watches,
 )
-from bot.store.transaction import Transaction, chunks, dicts, plan
+from bot.store.transaction import Transaction, dicts, plan, write
 
 
 def load(transaction: Transaction) -> Saved:
@@ -95,19 +95,12 @@ def _end(transaction: Transaction, ended: Iterable[StateKey]) -> tuple[int, set[
     touched: set[int] = set()
     for key in ended:
         transaction.connection.execute(delete(alert_states).where(*_of(alert_states, key)))
-        rows = transaction.rows(
-            select(outbox.c.id, outbox.c.chat_id)
-            .where(waiting(), outbox.c.kind == OutboxKind.ALERT, *_of(outbox, key))
-            .where(outbox.c.status != OutboxStatus.LEASED)  # under way: it may have arrived
-        )
+        query = select(outbox).where(waiting(), outbox.c.kind == OutboxKind.ALERT)
+        rows = transaction.records(OutboxRow, query.where(*_of(outbox, key)))
+        ended_rows = [order.ended(row) for row in rows]
+        write(transaction, ended_rows)
         touched |= {row.chat_id for row in rows}
-        dropped += len(rows)
-        for ids in chunks([row.id for row in rows]):
-            transaction.connection.execute(
-                update(outbox)
-                .where(outbox.c.id.in_(ids))
-                .values(status=OutboxStatus.DEAD, error=order.RULE_ENDED)
-            )
+        dropped += sum(row.status is OutboxStatus.DEAD for row in ended_rows)
     return dropped, touched
 
 

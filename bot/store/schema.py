@@ -86,6 +86,7 @@ outbox = Table(
     ),
     UniqueConstraint("key", name="outbox_key"),
     Index("outbox_by_episode", "chat_id", "rule_id", "symbol", "episode"),
+    Index("outbox_by_message", "chat_id", "message_id"),
     Index("outbox_by_age", "status", "created_at"),
     sqlite_autoincrement=True,  # an id is never used twice, also after the newest was pruned
 )  # fmt: skip

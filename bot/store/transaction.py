@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Select, Table, delete, func, select
+from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, update
 
 from bot.store import order
 from bot.store.dialect import Database, Row
-from bot.store.records import ChatRow
+from bot.store.records import ChatRow, OutboxRow
 from bot.store.schema import chats, leased, outbox, turns, waiting
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
@@ -43,6 +43,20 @@ class Transaction:
     def upsert(self, table: Table, rows: Sequence[Row]) -> None:
         if rows:
             self.database.upsert(self.connection, table, rows)
+
+
+def write(transaction: Transaction, rows: Sequence[OutboxRow]) -> None:
+    """Stores what can change of rows."""
+    names = (
+        "status", "topic", "payload", "attempts", "doubtful", "not_before", "lease_until",
+        "message_id", "sent_at", "error",
+    )  # fmt: skip
+    if rows:
+        statement = update(outbox).where(outbox.c.id == bindparam("row_id"))
+        values = [{name: getattr(row, name) for name in names} | {"row_id": row.id} for row in rows]
+        transaction.connection.execute(
+            statement.values({name: bindparam(name) for name in names}), values
+        )
 
 
 def plan(transaction: Transaction, chat_ids: Iterable[int]) -> None:

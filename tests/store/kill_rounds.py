@@ -84,7 +84,7 @@ def main(path: Path, rounds: int) -> None:
     chance = random.Random(7)
     number, said = 0, []
     for _ in range(rounds):
-        said += kill_one(path, chance.uniform(0, 0.06), number)
+        said += kill_one(path, chance.uniform(0, 0.03), number)
         number = check(path, said)
     sys.stdout.write(f"{number}\n")
 

@@ -1,6 +1,6 @@
 """What `bot/store/port.py` promises, kept by both stores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
@@ -220,6 +220,29 @@ async def test_only_unsent_alerts_of_what_ended_are_dropped(store: Store) -> Non
     [dropped] = await store.chat_rows(3, "file:hot", "BTCUSDT", 900)
     assert (dropped.status, "ended" in dropped.error) == (OutboxStatus.DEAD, True)
     assert keys(await take(store)) == [edit.key, notice.key]
+
+
+@pytest.mark.parametrize("outcome", [again, uncertain])
+async def test_an_alert_whose_rule_ended_while_it_was_under_way_is_not_tried_again(
+    store: Store, outcome: Callable[[OutboxRow, int], OutboxRow]
+) -> None:
+    behind = row(rule_id="file:cold")
+    await put(store, row(), behind)
+    [leased] = await take(store, limit=1)
+    assert (await store.commit(Commit(ended=(KEY,)))).outbox_dropped == 0
+    assert await store.settle([outcome(leased, 0)]) == 1
+    [stored] = await store.chat_rows(7, "file:hot", "BTCUSDT", 900)
+    assert (stored.status, "ended" in stored.error) == (OutboxStatus.DEAD, True)
+    assert keys(await take(store)) == [behind.key]
+
+
+async def test_an_alert_whose_rule_ended_while_it_was_under_way_may_arrive(store: Store) -> None:
+    await put(store, row())
+    [leased] = await take(store)
+    await store.commit(Commit(ended=(KEY,)))
+    assert await store.settle([sent(leased)]) == 1
+    [stored] = await store.chat_rows(7, "file:hot", "BTCUSDT", 900)
+    assert (stored.status, stored.error) == (OutboxStatus.SENT, "")
 
 
 async def test_an_uncertain_alert_of_what_ended_is_dropped(store: Store) -> None:
@@ -635,4 +658,15 @@ async def test_moving_twice_or_to_itself_changes_nothing_more(store: Store) -> N
 async def test_a_chat_that_moved_is_enabled(store: Store) -> None:
     await store.commit(Commit(chats=(ChatRow(-5, disabled="gone"),), outbox=(row(-5),)))
     await store.move_chat(-5, -1005)
-    assert [r.chat_id for r in await take(store)] == [-1005]
+    assert await store.next_due(NOW) == NOW
+    rows = await take(store)
+    assert [r.chat_id for r in rows] == [-1005]
+    await store.settle([sent(r) for r in rows])
+    assert await store.next_due(NOW) is None
+
+
+async def test_a_moved_chat_has_no_turn_under_its_old_number(store: Store) -> None:
+    await put(store, row(-5))
+    await store.move_chat(-5, -1005)
+    await store.settle([], [ChatRow(-1005, not_before=NOW + 9)])
+    assert await store.next_due(NOW) == NOW + 9

@@ -117,6 +117,7 @@ async def test_the_queries_of_delivery_are_served_by_indexes(sqlite: SqlStore) -
     await sqlite.next_due(1)
     await sqlite.pending(7)
     await sqlite.chat_rows(7, "file:hot", "BTCUSDT", 900)
+    await sqlite.message_rows(7, 1)
     await sqlite.prune(1)
     assert len(plans) > 12
     whole = [plan for plan in plans.values() if any(s.startswith("SCAN outbox") for s in plan)]
@@ -152,6 +153,20 @@ async def test_leases_of_a_program_that_ended_are_doubtful_at_once(url: str) -> 
     assert await store.settle([sent(leased)]) == 0
     [repeat] = await store.lease(11, 20, 9)
     assert (repeat.doubtful, repeat.attempts) == (True, 2)
+    await store.close()
+
+
+async def test_an_alert_of_an_ended_rule_is_not_sent_again_by_the_next_program(url: str) -> None:
+    store = SqlStore(url)
+    await store.open()
+    await store.commit(Commit(outbox=(row(),)))
+    await store.lease(10, 1_000_000, 9)
+    await store.commit(Commit(ended=(KEY,)))
+    await store.close()
+
+    await store.open()
+    assert await store.lease(11, 20, 9) == []
+    assert await store.pending() == 0
     await store.close()
 
 

@@ -102,6 +102,7 @@ def _create_outbox() -> None:
         ("outbox_leased", ["chat_id", "lease_until"], LEASED),
         ("outbox_waiting_by_rule", ["rule_id", "fingerprint", "symbol"], WAITING),
         ("outbox_by_episode", ["chat_id", "rule_id", "symbol", "episode"], None),
+        ("outbox_by_message", ["chat_id", "message_id"], None),
         ("outbox_by_age", ["status", "created_at"], None),
     ):
         op.create_index(name, "outbox", columns, sqlite_where=where, postgresql_where=where)
