@@ -9,7 +9,9 @@ from bot.chat.request import Request
 from bot.chat.world import World
 from bot.locale import Translate
 from bot.notify.channel import Button, Written
-from bot.store.records import ChatRow, Commit, OutboxRow, Watch
+from bot.notify.payload import outbox_row_for, reply_row
+from bot.rules.rule import Target
+from bot.store.records import ChatRow, Commit, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +37,24 @@ class Answer:
         """Something but the chat's own row becomes another."""
         return bool(self.watches or self.unwatched or self.claim or self.sample or self.moved_to)
 
-    def commit(
-        self, update_id: int, outbox: tuple[OutboxRow, ...], facts: dict[str, str]
-    ) -> Commit:
-        """The answer as one transaction.
+    def commit(self, request: Request, now: int, facts: dict[str, str]) -> Commit:
+        """The answer as one transaction with its update's id.
 
-        `outbox` holds the rows of its replies and of its sample, `facts` what a claim becomes.
+        `now` (epoch ms) is the notifier's clock, `facts` what a claim becomes.
         """
+        target = Target(request.chat_id, request.topic)
+        replies = tuple(
+            reply_row(request.update_id, target, written, now, number)
+            for number, written in enumerate(self.replies)
+        )
+        samples = () if self.sample is None else (outbox_row_for(self.sample, target, now),)
         return Commit(
-            outbox=outbox,
+            outbox=replies + samples,
             watches=self.watches,
             unwatched=self.unwatched,
             chats=self.chats,
             facts=facts,
-            update_id=update_id,
+            update_id=request.update_id,
         )
 
 

@@ -1,14 +1,17 @@
 """Every command in both languages, and what it changes."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.chat.access import Access, Reason
 from bot.chat.registry import COMMANDS
+from bot.chat.request import read_update
 from bot.notify.channel import Written
 from bot.notify.markup import units
-from bot.store.records import ChatRow
+from bot.store.records import ChatRow, OutboxKind
 from tests.alerts.build import rule
-from tests.chat.world import ADMIN, GROUP, GUEST, NOW, RATES, FakeWorld, said, tick
+from tests.chat.world import ADMIN, GROUP, GUEST, NOW, RATES, FakeWorld, message, said, tick
 from tests.doubles.telegram_html import parse_html
 
 OPEN = Access(frozenset({ADMIN}), is_open=True)
@@ -16,18 +19,18 @@ CLAIM = Access(claim_code="s3cret")
 
 SAID = [  # text, in the English answer, in the Chinese one
     ("/start", "one message when something becomes true", "条件成立时发一条消息"),
-    ("/help", "Watching", "盯盘"),
+    ("/help", "Watching", "监控"),
     ("/help watch", "the funding rate", "资金费率"),
     ("/id", "You: 7", "你：7"),
-    ("/watch", "Say what to watch", "请说明盯什么"),
+    ("/watch", "Say what to watch", "请说明监控什么"),
     ("/watch BTC rate > 0.05%", "rate > 0.05%", "rate > 0.05%"),
     ("/watch BTC raet > 1", "did you mean rate", "第 5 个字符处"),
     ("/unwatch", "/list shows the numbers", "/list 查看编号"),
     ("/unwatch 9", "no watch #9", "没有编号为 #9"),
     ("/unwatch all", "nothing to remove", "没有可取消"),
-    ("/list", "Nothing is watched here", "还没有盯盘"),
+    ("/list", "Nothing is watched here", "还没有监控"),
     ("/why", "Say which symbol", "请指明合约"),
-    ("/why BTC", "Nothing in this chat watches BTCUSDT", "没有盯 BTCUSDT"),
+    ("/why BTC", "Nothing in this chat watches BTCUSDT", "没有监控 BTCUSDT"),
     ("/why BTCC", "Nearest: BTCUSDT", "相近的有：BTCUSDT"),
     ("/funding", "Say which symbol", "请指明合约"),
     ("/funding BTC", "+0.0100 % per 8 h = 10.9 % APR", "每 8 h +0.0100 % = 年化 10.9 %"),
@@ -73,7 +76,7 @@ def test_the_chats_language_outlasts_the_users() -> None:
     world = FakeWorld()
     world.say("/help", language="zh-hans")
     assert world.chats[ADMIN].language == "zh"
-    assert "盯盘" in said(world.say("/help", language="en"))
+    assert "监控" in said(world.say("/help", language="en"))
 
 
 # -- access ----------------------------------------------------------------------------------
@@ -290,6 +293,30 @@ def test_test_sends_a_sample_alert() -> None:
     assert answer.sample.value == pytest.approx(0.000612)
     assert answer.sample.note.startswith("这是测试")
     assert answer.replies == ()
+
+
+def test_in_a_muted_chat_the_sample_would_not_come_and_that_is_said() -> None:
+    world = FakeWorld()
+    world.say("/mute")
+    answer = world.say("/test")
+    assert answer.sample is None
+    assert "/unmute" in said(answer)
+
+
+def test_an_answer_is_one_commit() -> None:
+    world = FakeWorld()
+    request = read_update({"update_id": 77, "message": message("/test", chat=GROUP, topic=42)})
+    assert request is not None
+    commit = world.decide(request).commit(request, NOW, {})
+    assert commit.update_id == 77
+    assert [(row.kind, row.chat_id, row.topic) for row in commit.outbox] == [
+        (OutboxKind.ALERT, GROUP, 42)
+    ]
+    request = replace(request, text="/watch BTC rate > 1%")
+    answer = world.decide(request)
+    commit = answer.commit(request, NOW, {})
+    assert (commit.watches, commit.chats) == (answer.watches, answer.chats)
+    assert [row.kind for row in commit.outbox] == [OutboxKind.REPLY]
 
 
 # -- mute ------------------------------------------------------------------------------------

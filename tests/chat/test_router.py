@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,8 +18,9 @@ from bot.notify.bot_api import (
     TokenRefusedError,
     UnreachableError,
 )
+from bot.store.memory import MemoryStore
 from bot.store.port import StoreError
-from tests.chat.world import message, query
+from tests.chat.world import ADMIN, NOW, FakeWorld, message, query
 from tests.doubles.telegram import TelegramDouble
 
 
@@ -191,6 +193,56 @@ async def test_after_an_empty_answer_any_number_is_asked_for_again() -> None:
     api.waiting = [text(4, "after a week of silence")]
     await run.until(lambda: not api.waiting)
     assert applied.order == [10_000, 4]
+
+
+class Desk:
+    """The app in small: a store that outlives crashes, and a world built anew from it."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self.world = FakeWorld(rows=False)
+        self.crash_at = 0  # the commit after which everything is forgotten but the store
+
+    async def start(self) -> None:
+        saved = await self.store.load()
+        self.world.chats = {row.chat_id: row for row in saved.chats}
+        for watch in saved.watches:
+            self.world.held.setdefault(watch.chat_id, []).append(watch)
+
+    def decide(self, request: Request) -> Answer:
+        return self.world.decide(request)
+
+    async def apply(self, request: Request, answer: Answer) -> None:
+        done = await self.store.commit(answer.commit(request, NOW, {}))
+        self.crash_at -= done.applied
+        if self.crash_at == 0:
+            raise asyncio.CancelledError
+        if done.applied:
+            self.world.take(request, answer)
+
+
+async def test_over_crashes_no_command_is_lost_and_none_is_obeyed_twice() -> None:
+    store, noise = MemoryStore(), random.Random(4)
+    await store.open()
+    api = FakeApi(*(text(number, f"/watch BTC mark > {number}") for number in range(1, 61)))
+    crashes = 0
+    while api.waiting and crashes < 1_000:
+        desk = Desk(store)
+        await desk.start()
+        desk.crash_at = noise.randrange(1, 9)
+        router = Router(api, desk.decide, sorry, desk.apply, lambda _: None, poll_seconds=1)
+        task = asyncio.create_task(router.run())
+        while api.waiting and not task.done():  # noqa: ASYNC110 - nobody tells of a crash
+            await asyncio.sleep(0)
+        crashes += task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    saved = await store.load()
+    lines = [watch.line for watch in sorted(saved.watches, key=lambda watch: watch.number)]
+    assert lines == [f"BTCUSDT mark > {number}" for number in range(1, 61)]
+    assert [watch.number for watch in saved.watches] == list(range(1, 61))
+    assert await store.pending(ADMIN) == 60
+    assert crashes > 5
 
 
 async def test_the_loop_works_against_a_server() -> None:

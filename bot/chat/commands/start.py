@@ -4,6 +4,7 @@ from bot.alerts.event import Event, event_of
 from bot.alerts.lifecycle import Kind, State
 from bot.chat.answer import Answer, Call, reply
 from bot.chat.world import World
+from bot.locale import formats
 from bot.market.reading import DEFAULT_INTERVAL, Reading
 from bot.market.tick import Tick
 from bot.rules.parser import parse_condition
@@ -52,6 +53,10 @@ def say_id(call: Call, _world: World) -> Answer:
 
 def test(call: Call, world: World) -> Answer:
     _ = call.translate
+    if call.chat.muted_until > world.now:
+        until = formats.moment(call.chat.muted_until, call.chat.timezone)
+        muted = _("This chat is muted until {time}.").format(time=until)
+        return reply(f"{muted} " + _("/unmute ends it."))
     note = _("This is a test: the figures are made up, the way they came is the real one.")
     return Answer(sample=sample_event(world.now, note))
 
