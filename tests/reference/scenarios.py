@@ -69,6 +69,8 @@ class Feed:
     settlement: int
     coin_margined: bool = False
     phase: int = 0  # ms off the second
+    jitter: tuple[int, ...] = (0, 0, 0, 1, 5, 12)  # ms
+    late: int = 0  # ms that E exceeds T before T rolls (below 0: T rolls early)
     lag: int = 0  # ms behind the others
     silent: int = 0  # steps without a row
     sent: dict[str, Any] = field(default_factory=dict)
@@ -88,7 +90,16 @@ def scenario(seed: int, least: int = 120, most: int = 420) -> Scenario:
     spacing = chance.choice(("fast", "fast", "fast", "fast", "slow", "slow", "history"))
     steps = chance.randint(least, most)
     start = BASE - int(steps * STEPS[spacing] * chance.uniform(-0.1, 1.1))
+    if spacing == "fast" and chance.random() < 0.2:
+        start -= HOUR  # where the settle price becomes known
+    exact = chance.random() < 0.4  # every time on the second
+    if exact:
+        start -= start % 1000
     feeds = feeds_of(chance, start)
+    for feed in feeds:
+        feed.late = chance.choice((0, 0, 1, 1000, 2000, 5000, -1000, -2000))
+        if exact:
+            feed.phase, feed.jitter = 0, (0,)
     lines = capture(chance, feeds, start, steps, spacing)
     return Scenario(lines, rule_file(chance, start), catalog_of(chance, feeds), start)
 
@@ -195,7 +206,7 @@ def rows_of(chance: random.Random, feed: Feed, now: int, spacing: str) -> list[d
         feed.silent = chance.randint(2, 30)
     if chance.random() < 0.02:
         feed.lag = chance.choice((0, 0, 20_000, 29_000, 30_000, 31_000, 45_000, 60_000))
-    event_time = now - feed.lag + feed.phase + chance.choice((0, 0, 0, 1, 5, 12))
+    event_time = now - feed.lag + feed.phase + chance.choice(feed.jitter)
     move_settlement(chance, feed, event_time)
     row = row_of(chance, feed, event_time)
     again = []
@@ -207,8 +218,7 @@ def rows_of(chance: random.Random, feed: Feed, now: int, spacing: str) -> list[d
 def move_settlement(chance: random.Random, feed: Feed, event_time: int) -> None:
     if feed.interval == 0:
         return
-    late = chance.choice((0, 10, 2000))  # E may exceed T before T rolls
-    if event_time >= feed.settlement - chance.choice((-late, -late, 0, 1000)):
+    if event_time >= feed.settlement + feed.late:
         if chance.random() < 0.3:
             feed.interval = chance.choice((1, 4, 8, 12))
         feed.settlement += feed.interval * HOUR
