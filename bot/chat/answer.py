@@ -55,6 +55,7 @@ class Answer:
             chats=self.chats,
             facts=facts,
             update_id=request.update_id,
+            at=now,
         )
 
 
