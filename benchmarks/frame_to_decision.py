@@ -22,6 +22,7 @@ from bot.rules.selector import read_selection
 SYMBOLS = 650  # rows of a frame
 START = 1_790_161_527_000
 SETTLEMENT = 1_790_179_200_000
+WARM = 2  # frames that fill the caches and tell what was already true
 
 
 def frames(count: int, seed: int = 7) -> list[bytes]:
@@ -29,13 +30,16 @@ def frames(count: int, seed: int = 7) -> list[bytes]:
     noise = random.Random(seed)
     marks = [10 ** noise.uniform(-3, 5) for _ in range(SYMBOLS)]
     rates = [noise.gauss(0.0001, 0.0002) for _ in range(SYMBOLS)]
+    bases = [noise.gauss(0, 0.0003) for _ in range(SYMBOLS)]
     made = []
     for second in range(count):
         rows = []
         for position in range(SYMBOLS):
             marks[position] *= 1 + noise.gauss(0, 0.0001)
             rates[position] += noise.gauss(0, 0.000002)
-            mark, index = marks[position], marks[position] * (1 + noise.gauss(0, 0.0003))
+            bases[position] += noise.gauss(0, 0.000005)
+            mark = marks[position]
+            index = mark / (1 + bases[position])
             rows.append(
                 {
                     "e": "markPriceUpdate",
@@ -67,35 +71,42 @@ def rules(count: int, seed: int = 11) -> list[Rule]:
     return made
 
 
-def with_engine(count: int) -> Callable[[bytes], None]:
+def with_engine(count: int) -> Callable[[bytes], int]:
     engine = Engine(rules(count), Catalog())
 
-    def run(frame: bytes) -> None:
-        engine.on_frame(decode_frame(frame).ticks)
-        engine.advance(engine.clock)
+    def run(frame: bytes) -> int:
+        events = engine.on_frame(decode_frame(frame).ticks) + engine.advance(engine.clock)
         engine.changes()
+        return len(events)
 
     return run
 
 
-def decode_alone(frame: bytes) -> None:
+def decode_alone(frame: bytes) -> int:
     decode_frame(frame)
+    return 0
 
 
-def measure(variants: dict[str, Callable[[bytes], None]], recorded: list[bytes]) -> None:
+def measure(variants: dict[str, Callable[[bytes], int]], recorded: list[bytes]) -> None:
     costs: dict[str, list[float]] = {name: [] for name in variants}
+    told = dict.fromkeys(variants, 0)
     for frame in recorded:
         for name, run in variants.items():
             began = time.process_time_ns()
-            run(frame)
+            count = run(frame)
             costs[name].append((time.process_time_ns() - began) / SYMBOLS / 1000)
-    base = statistics.median(costs["decode alone"][2:])
+            if frame not in recorded[:WARM]:
+                told[name] += count
+    base = statistics.median(costs["decode alone"][WARM:])
     print(f"{len(recorded)} frames of {SYMBOLS} rows; CPU per update in µs (median, min-max)")
     for name, values in costs.items():
-        kept = values[2:]  # the first frames fill the caches and tell what was already true
+        kept = values[WARM:]
         middle = statistics.median(kept)
         spread = f"{min(kept):.2f}-{max(kept):.2f}"
-        print(f"{name:32} {middle:9.2f}  ({spread})  {middle / base:7.1f} x decode")
+        print(
+            f"{name:32} {middle:9.2f}  ({spread})  {middle / base:7.1f} x decode  "
+            f"{told[name] / len(kept):6.1f} events a frame"
+        )
 
 
 def main() -> None:
@@ -103,7 +114,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=22)
     parser.add_argument("--rules", type=int, nargs="*", default=[1, 1_000, 100_000])
     arguments = parser.parse_args()
-    variants: dict[str, Callable[[bytes], None]] = {"decode alone": decode_alone}
+    variants: dict[str, Callable[[bytes], int]] = {"decode alone": decode_alone}
     for count in arguments.rules:
         variants[f"decode + engine, {count:,} rules"] = with_engine(count)
     measure(variants, frames(arguments.frames))

@@ -99,7 +99,10 @@ class Engine:
             reading = memory.reading(self.catalog, tick.event_time, by_tick=True, stale=stale)
             if memory.series:
                 self._keep_samples(memory, reading, memory.remember(reading))
-            for rule in memory.rules:
+            states = memory.states
+            for rule, check in memory.checks:
+                if check is not None and rule.id not in states and not check(reading, (), []):
+                    continue  # idle, without a past, and not met or unknown: it stays so
                 event = self._evaluate(rule, memory, reading)
                 if event is not None:
                     events.append(event)
@@ -240,8 +243,7 @@ class Engine:
         rules = self._index.for_symbol(memory.symbol, self.catalog, funded=funded)
         ids = {rule.id for rule in rules}
         self._end(memory, [rule for rule in memory.rules if rule.id not in ids])
-        memory.rules = rules
-        memory.keep_history(rules)
+        memory.select(rules)
         self._funding_pairs = None
 
     def _end(self, memory: SymbolMemory, rules: Iterable[Rule]) -> None:

@@ -9,6 +9,7 @@ from bot.market.history import FINE_WINDOW, Series
 from bot.market.number import Value
 from bot.market.reading import DEFAULT_INTERVAL, HOUR, Reading, SeriesKey
 from bot.market.tick import Tick
+from bot.rules.expression import Check
 from bot.rules.rule import Rule
 
 # How early before T a row may already carry the next T and still tell of a settlement.
@@ -24,6 +25,8 @@ class SymbolMemory:
         self.tick = tick
         self.first_time = tick.event_time
         self.rules: tuple[Rule, ...] = ()
+        # Each rule with what tells that an idle one stays idle; None where it must be stepped.
+        self.checks: tuple[tuple[Rule, Check | None], ...] = ()
         self.states: dict[str, State] = {}  # by rule id; idle ones without a past are left out
         self.series: dict[SeriesKey, Series] = {}
         self.awaiting: set[str] = set()  # ids of rules that are newer than the last tick
@@ -72,7 +75,7 @@ class SymbolMemory:
         self._first_after = {
             names.get(rule_id, rule_id): time for rule_id, time in self._first_after.items()
         }
-        self.rules = ()  # the old ids select nothing any more, and nothing ends by that
+        self.rules = self.checks = ()  # of the old ids; nothing ends by that
 
     def remember(self, reading: Reading) -> list[SeriesKey]:
         """Adds a fresh reading to the history; returns the coarse series that kept a sample."""
@@ -83,7 +86,15 @@ class SymbolMemory:
                 kept.append(key)
         return kept
 
-    def keep_history(self, rules: Iterable[Rule]) -> None:
+    def select(self, rules: tuple[Rule, ...]) -> None:
+        """Takes the rules that are about this symbol."""
+        self.rules = rules
+        self.checks = tuple(
+            (rule, None if rule.condition.is_instant else rule.condition.check) for rule in rules
+        )
+        self._keep_history(rules)
+
+    def _keep_history(self, rules: Iterable[Rule]) -> None:
         """Keeps just the history that these rules look back on; what is there already stays."""
         spans: dict[SeriesKey, int] = {}
         for rule in rules:

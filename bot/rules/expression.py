@@ -3,7 +3,7 @@
 Truth has three values: True, False and None for unknown; `and`, `or` and `not` follow Kleene.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -16,7 +16,7 @@ from bot.rules.quantity import duration_text, quantity_text
 Truth = bool | None
 Sides = tuple[int | None, ...]  # of each crossing: -1, 0 or 1 of its last known value; None: none
 
-OPERATORS = {
+OPERATORS: Mapping[str, Callable[[int], bool]] = {  # of an order: -1, 0 or 1
     ">": lambda order: order > 0,
     ">=": lambda order: order >= 0,
     "<": lambda order: order < 0,
