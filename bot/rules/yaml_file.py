@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import yaml
 
 from bot.rules.nearest import quoted
@@ -47,8 +48,7 @@ class Problem:
         return f"{self.line}:{self.column}: {self.message}"
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(msgspec.Struct, frozen=True, gc=False):
     """A plain or quoted word; `kind` is str, int, float, bool or null by its writing.
 
     `inner` is where `text` begins in the file where it stands there as it is, else None.
@@ -209,7 +209,9 @@ class _Builder:
 
     def _node(self, event: Any, depth: int) -> Node:
         start = event.start_mark.index
-        self._count(start, depth)
+        self._nodes += 1
+        if depth > MAX_DEPTH or self._nodes > MAX_NODES:
+            self._too_much(start, depth)
         if isinstance(event, yaml.AliasEvent):
             self._problems.add(start, _refusal("an alias", self._text, start))
             return Refused(start)
@@ -223,21 +225,18 @@ class _Builder:
             return Sequence(tuple(self._items(depth)), start)
         return Mapping(self._entries(depth), start)
 
-    def _count(self, start: int, depth: int) -> None:
-        self._nodes += 1
-        if depth > MAX_DEPTH:
-            self._problems.add(start, f"nested more than {MAX_DEPTH} deep")
-            raise StopReadingError
-        if self._nodes > MAX_NODES:
-            self._problems.add(start, f"more than {MAX_NODES} values and keys")
-            raise StopReadingError
+    def _too_much(self, start: int, depth: int) -> None:
+        deep = f"nested more than {MAX_DEPTH} deep"
+        self._problems.add(
+            start, deep if depth > MAX_DEPTH else f"more than {MAX_NODES} values and keys"
+        )
+        raise StopReadingError
 
     def _scalar(self, event: Any, start: int) -> Scalar:
         text, style = str(event.value), event.style or ""
         if not style:
             inner = start if self._text.startswith(text, start) else None
-            core = _CORE_SCALAR.fullmatch(text)
-            return Scalar(text, _kind(core), start, inner)
+            return Scalar(text, _kind(_CORE_SCALAR.fullmatch(text)), start, inner)
         as_it_is = self._text[start : event.end_mark.index] == f"{style}{text}{style}"
         return Scalar(text, "str", start, start + 1 if as_it_is else None)
 
