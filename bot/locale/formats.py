@@ -58,6 +58,13 @@ def duration(milliseconds: float) -> str:
     return " ".join(filter(None, parts)) or "0s"
 
 
+def countdown(milliseconds: float) -> str:
+    """`2h 17m` and `2h 0m`: a duration to watch, its minutes always there beside hours."""
+    left = max(milliseconds, 0)
+    text = duration(left)
+    return f"{text} 0m" if text.endswith("h") and "d" not in text else text
+
+
 def hours(milliseconds: int) -> str:
     """`8 h`: a funding interval."""
     return f"{milliseconds / 3_600_000:g} h"

@@ -32,10 +32,15 @@ def runs(rows: Sequence[OutboxRow]) -> list[list[OutboxRow]]:
 
 
 def too_late(row: OutboxRow, now: int, max_age: int) -> bool:
-    """Whether an alert has lost its worth. Answers and notices are sent however late."""
-    if row.kind is not OutboxKind.ALERT:
-        return False
-    return now - row.created_at > max_age or (row.expires_at is not None and now >= row.expires_at)
+    """Whether a row is no longer worth sending.
+
+    Alerts age, and answers and notices do where they may have arrived; else those are sent
+    however late, and an edit always is.
+    """
+    if row.expires_at is not None and now >= row.expires_at:
+        return True
+    ages = row.kind is OutboxKind.ALERT or (row.doubtful and row.kind is not OutboxKind.EDIT)
+    return ages and now - row.created_at > max_age
 
 
 def written_of(

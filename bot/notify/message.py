@@ -35,24 +35,6 @@ def write(items: Sequence[Item], reader: Reader, reply_to: int | None = None) ->
     return _table(items, translate, silent)
 
 
-def write_ended(
-    items: Sequence[Item], ended: frozenset[int], reader: Reader, message_id: int
-) -> Written:
-    """The text that a message of alerts takes on when rules behind it end or change.
-
-    `items` are all alerts of the message, `ended` the outbox rows of those that ended.
-    """
-    translate = translator(reader.language)
-    symbols = dict.fromkeys(item.event.symbol for item in items if item.row_id in ended)
-    text = translate("⏹ Its rule has ended or changed; no further word on: {symbols}")
-    note = text.format(symbols=escape(", ".join(symbols)))
-    written = write(items, reader)
-    buttons = written.buttons if len(symbols) < len(items) else ()
-    return msgspec.structs.replace(
-        written, text=f"{written.text}\n{note}", buttons=buttons, edit_of=message_id
-    )
-
-
 def write_missed(events: Sequence[Event], reader: Reader) -> Written:
     """The one line for alerts that grew too old to be sent."""
     translate = translator(reader.language)
@@ -150,13 +132,21 @@ def _now(event: Event, translate: Translate) -> str:
 def _value(event: Event, translate: Translate) -> str:
     """The value that matters most, with its name unless it is the rate."""
     if event.headline in _RATES:
-        return rate_text(event.snapshot, translate) or translate("rate unknown")
+        return _rate(event, translate) or translate("rate unknown")
     if event.value is None:
         return translate("{term} unknown").format(term=escape(event.headline))
     text = term_text(event.headline, event.value)
     if event.headline == "funding":
         return translate("funding in {duration}").format(duration=text)
     return f"{escape(event.headline)} {text}"
+
+
+def _rate(event: Event, translate: Translate) -> str:
+    """The rate, and what it is in 8 hours where a rule on that has another interval before it."""
+    text, eight = rate_text(event.snapshot, translate), event.snapshot.rate8h
+    if not text or eight is None or event.headline != "rate8h" or eight == event.snapshot.rate:
+        return text
+    return f"{text} · rate8h {formats.percent(eight)}"
 
 
 def _market(event: Event, translate: Translate) -> list[str]:
@@ -186,7 +176,7 @@ def _funding(event: Event, late: int, reader: Reader, translate: Translate) -> s
     if left < 0:
         return translate("Funding was at {clock}").format(clock=clock)
     text = translate("Funding in {duration} ({clock})")
-    return text.format(duration=formats.duration(left), clock=clock)
+    return text.format(duration=formats.countdown(left), clock=clock)
 
 
 def _rule(event: Event, translate: Translate) -> str:

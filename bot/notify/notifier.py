@@ -130,7 +130,10 @@ class Notifier:
         while True:
             await self._awake.wait()
             self._awake.clear()
-            await self.drain()
+            try:
+                await self.drain()
+            except Exception:  # noqa: BLE001 - a fault of one drain must not end all later ones
+                _LOG.exception("draining the outbox failed; the next tick tries again")
 
     def _wake_at(self, moment: float) -> None:
         """Drains at a moment of the steady clock; at infinity the end of a request does."""
@@ -221,17 +224,20 @@ class Notifier:
         """The rows that are still worth sending; of the others the chat gets one line."""
         now, max_age = self._clock(), self._settings.max_age
         late = [row for row in rows if too_late(row, now, max_age)]
+        alerts = [row for row in late if row.kind is OutboxKind.ALERT]
+        if alerts:
+            await self._store.commit(Commit(outbox=(self._missed(alerts, now),)))
+            self.buried += len(alerts)
         if late:
-            first = late[0]
-            written = write_missed(
-                [event_of(row) for row in late], self._chats.reader(first.chat_id)
-            )
-            target = Target(first.chat_id, first.topic)
-            notice = notice_row(f"missed {first.key}", target, written, now)
-            await self._store.commit(Commit(outbox=(notice,)))
             await self._settle(dead(late, "too late"))
-            self.buried += len(late)
         return [row for row in rows if row not in late]
+
+    def _missed(self, alerts: Sequence[OutboxRow], now: int) -> OutboxRow:
+        first = alerts[0]
+        reader = self._chats.reader(first.chat_id)
+        written = write_missed([event_of(row) for row in alerts], reader)
+        target = Target(first.chat_id, first.topic)
+        return notice_row(f"missed {first.key}", target, written, now)
 
     async def _send_run(
         self, turn: Turn, run: Sequence[OutboxRow]

@@ -92,3 +92,11 @@ def test_a_moment_has_its_date() -> None:
 @pytest.mark.parametrize(("interval", "text"), [(8 * HOUR, "8 h"), (HOUR, "1 h")])
 def test_an_interval_is_in_hours(interval: int, text: str) -> None:
     assert formats.hours(interval) == text
+
+
+@pytest.mark.parametrize(
+    ("left", "text"),
+    [(2 * HOUR, "2h 0m"), (2 * HOUR + 60_000, "2h 1m"), (45_000, "45s"), (-5, "0s")],
+)
+def test_a_countdown_shows_minutes_beside_hours(left: int, text: str) -> None:
+    assert formats.countdown(left) == text

@@ -10,7 +10,7 @@ from bot.alerts.event import Event, Snapshot
 from bot.alerts.lifecycle import Kind
 from bot.notify.item import Item, Reader
 from bot.notify.markup import plain_text
-from bot.notify.message import plain, write, write_ended, write_missed
+from bot.notify.message import plain, write, write_missed
 from bot.notify.table import WIDTH, strongest_first, write_more
 from bot.rules.rule import Severity
 from tests.doubles.telegram_html import parse_html, utf16_length
@@ -40,6 +40,11 @@ def test_a_fired_message_says_symbol_rate_condition_market_and_time_to_funding()
         ({"severity": Severity.CRITICAL}, "🚨 BTCUSDT"),
         ({"already": True}, "Rule hot-longs · already true when the rule started"),
         ({"note": "hedge <now> & here"}, "📝 hedge <now> & here"),
+        ({"snapshot": snapshot(next_funding_time=AT + 2 * HOUR)}, "Funding in 2h 0m (15:43 UTC)"),
+        (
+            {"headline": "rate8h", "snapshot": snapshot(rate=0.0001, rate8h=0.0008, interval=HOUR)},
+            "+0.0100 % per 1 h = 67.0 % APR · rate8h +0.0800 %",
+        ),
         ({"headline": "|basis|", "value": 0.0052}, "BTCUSDT |basis| +0.5200 %"),
         ({"headline": "mark", "value": 28156.5}, "BTCUSDT mark 28,156.50"),
         ({"headline": "change(mark, 1h)", "value": -0.031}, "change(mark, 1h) -3.1000 %"),
@@ -208,15 +213,6 @@ def test_what_was_too_late_is_one_line_with_count_start_and_symbols() -> None:
     assert "12 alerts from 2026-11-22 13:43 UTC on" in written
     assert "S0USDT, S1USDT" in written
     assert written.endswith("S9USDT …).")
-
-
-def test_an_ended_rule_is_said_in_the_message_itself() -> None:
-    items = [item(1), item(2)]
-    written = write_ended(items, frozenset({2}), READER, 55)
-    assert written.edit_of == 55
-    assert written.text.endswith("no further word on: S2USDT")
-    assert written.buttons
-    assert write_ended(items, frozenset({1, 2}), READER, 55).buttons == ()
 
 
 @settings(max_examples=100, deadline=None)

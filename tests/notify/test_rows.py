@@ -111,16 +111,20 @@ def test_alerts_of_a_topic_go_together_and_all_else_by_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "kind", "late"),
+    ("age", "kind", "doubtful", "late"),
     [
-        (HOUR, OutboxKind.ALERT, False),
-        (HOUR + 1, OutboxKind.ALERT, True),
-        (9 * HOUR, OutboxKind.REPLY, False),
-        (9 * HOUR, OutboxKind.NOTICE, False),
+        (HOUR, OutboxKind.ALERT, False, False),
+        (HOUR + 1, OutboxKind.ALERT, False, True),
+        (HOUR + 1, OutboxKind.REPLY, True, True),
+        (9 * HOUR, OutboxKind.REPLY, False, False),
+        (9 * HOUR, OutboxKind.NOTICE, False, False),
+        (9 * HOUR, OutboxKind.EDIT, True, False),
     ],
 )
-def test_only_alerts_lose_their_worth(age: int, kind: OutboxKind, late: bool) -> None:
-    made = msgspec.structs.replace(row(event(), at=0), kind=kind)
+def test_alerts_age_and_so_does_what_may_have_arrived(
+    age: int, kind: OutboxKind, doubtful: bool, late: bool
+) -> None:
+    made = msgspec.structs.replace(row(event(), at=0), kind=kind, doubtful=doubtful)
     assert too_late(made, age, HOUR) is late
 
 
