@@ -1,6 +1,7 @@
 """The demo and the simulator: the whole program on a simulated market, with nothing to set up."""
 
 import asyncio
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -50,15 +51,15 @@ rules:
 async def run_simulator(stop: asyncio.Event, settings: SimulatorSettings) -> None:
     """Serves the simulated market until it is stopped."""
     async with Simulator(settings) as simulator:
-        print(f"BINANCE_STREAM_URL={simulator.stream_url}")
-        print(f"BINANCE_REST_URL={simulator.rest_url}", flush=True)
+        say(f"BINANCE_STREAM_URL={simulator.stream_url}")
+        say(f"BINANCE_REST_URL={simulator.rest_url}")
         await stop.wait()
 
 
 async def run_demo(stop: asyncio.Event, *, seconds: float | None, seed: int) -> None:
     """Runs the program on a simulated market; ends by itself after `seconds`, with a summary."""
-    print("A simulated market on this machine: no network, no token, nothing is stored.")
-    print("Three rules watch it: extreme funding, rich basis, a payment coming up.\n", flush=True)
+    say("A simulated market on this machine: no network, no token, nothing is stored.")
+    say("Three rules watch it: extreme funding, rich basis, a payment coming up.\n")
     async with Simulator(SimulatorSettings(seed=seed, settlement_in=SETTLEMENT_IN)) as simulator:
         board = Board()
         async with build(_wiring(simulator, board)) as program:
@@ -70,7 +71,13 @@ async def run_demo(stop: asyncio.Event, *, seconds: float | None, seed: int) -> 
             finally:
                 drawing.cancel()
                 await asyncio.gather(drawing, return_exceptions=True)
-            print(board.summary(program))
+            say(board.summary(program))
+
+
+def say(line: str) -> None:
+    """A line on standard output, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _wiring(simulator: Simulator, board: "Board") -> Wiring:

@@ -96,7 +96,9 @@ class Engine:
             if memory is None:
                 continue
             stale = self.clock - tick.event_time > self.stale_after
-            reading = memory.reading(self.catalog, tick.event_time, by_tick=True, stale=stale)
+            reading = memory.reading(
+                self.catalog, tick.event_time, by_tick=True, stale=stale, clock=self.clock
+            )
             if memory.series:
                 self._keep_samples(memory, reading, memory.remember(reading))
             states = memory.states
@@ -126,7 +128,7 @@ class Engine:
             event = None
             if rule.mentions_funding and memory.tick.event_time < self.clock:
                 event = self._evaluate(rule, memory, reading)
-            elif not reading.stale:
+            if event is None and not reading.stale:
                 event = self._pay(rule, memory, reading)
             if event is not None:
                 events.append(event)
@@ -239,11 +241,14 @@ class Engine:
         memory.restore(self._saved_samples.pop(memory.symbol, []))
 
     def _select(self, memory: SymbolMemory) -> None:
-        funded = memory.tick.next_funding_time > 0
-        rules = self._index.for_symbol(memory.symbol, self.catalog, funded=funded)
-        ids = {rule.id for rule in rules}
+        now, otherwise = (
+            self._index.for_symbol(memory.symbol, self.catalog, funded=funded)
+            for funded in _either(memory.tick.next_funding_time > 0)
+        )
+        ids = {rule.id for rule in now}
         self._end(memory, [rule for rule in memory.rules if rule.id not in ids])
-        memory.select(rules)
+        # What was known stays known, also while T = 0 keeps a rule from selecting the symbol.
+        memory.select(now, (*now, *otherwise))
         self._funding_pairs = None
 
     def _end(self, memory: SymbolMemory, rules: Iterable[Rule]) -> None:
@@ -342,6 +347,10 @@ class Engine:
                 self._changes.samples.append(
                     SampleKept(memory.symbol, name, reading.now, str(value.exact))
                 )
+
+
+def _either(first: bool) -> tuple[bool, bool]:
+    return first, not first
 
 
 def _created(rule: Rule, now: int) -> Rule:

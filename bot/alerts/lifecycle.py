@@ -142,7 +142,13 @@ def _fire(rule: Rule, state: State, reading: Reading) -> Step:
         told = _tell(rule, state, reading.now)
         return _with(told, state=_idle(told.state))
     state = _with(
-        state, phase=Phase.FIRING, hold_since=0, known_at=0, told=False, reminders=0, over=False
+        state,
+        phase=Phase.FIRING,
+        hold_since=0,
+        known_at=0,
+        told=False,
+        reminders=0,
+        over=_over(rule, reading),
     )
     state = _with_peak(rule, state, reading)
     if _cooling(rule, state, reading.now):

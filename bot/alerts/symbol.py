@@ -51,17 +51,20 @@ class SymbolMemory:
         moved = step != 0 and tick.next_funding_time > 0 and settled_at > 0
         return moved and said_interval > 0 and not (settled and step == said_interval)
 
-    def reading(self, catalog: Catalog, now: int, *, by_tick: bool, stale: bool) -> Reading:
+    def reading(
+        self, catalog: Catalog, now: int, *, by_tick: bool, stale: bool, clock: int = 0
+    ) -> Reading:
+        """The fields at `now`; `clock` is given where it may be ahead of that."""
         info = catalog.funding.get(self.symbol)
         return Reading(
             self.tick,
             now,
             by_tick=by_tick,
             stale=stale,
+            clock=max(clock, now),
             interval=said_interval(info) or self._observed_interval or DEFAULT_INTERVAL,
             funding_info=info,
             series=self.series,
-            first_tick=self.first_time,
         )
 
     def began_true(self, rule: Rule, since: int) -> bool:
@@ -86,13 +89,13 @@ class SymbolMemory:
                 kept.append(key)
         return kept
 
-    def select(self, rules: tuple[Rule, ...]) -> None:
-        """Takes the rules that are about this symbol."""
+    def select(self, rules: tuple[Rule, ...], looking_back: Iterable[Rule]) -> None:
+        """Takes the rules that are about this symbol, and those whose history is to be kept."""
         self.rules = rules
         self.checks = tuple(
             (rule, None if rule.condition.is_instant else rule.condition.check) for rule in rules
         )
-        self._keep_history(rules)
+        self._keep_history(looking_back)
 
     def _keep_history(self, rules: Iterable[Rule]) -> None:
         """Keeps just the history that these rules look back on; what is there already stays."""

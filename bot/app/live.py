@@ -25,7 +25,7 @@ from bot.locale import translator
 from bot.market.catalog import Catalog
 from bot.market.tick import Tick
 from bot.notify.channel import Written
-from bot.notify.payload import notice_row, outbox_row_for, reply_row
+from bot.notify.payload import notice_row, outbox_row_for
 from bot.rules.book import Book
 from bot.rules.rule import Target
 from bot.store.port import Store, StoreError
@@ -142,29 +142,10 @@ class Live:
             StoreError: nothing was committed; the update is to be handled again.
         """
         async with self._lock:
-            now = self.now()
-            commit = answer.commit(
-                request.update_id, self._rows(request, answer, now), self._claim(answer)
-            )
+            commit = answer.commit(request, self.wall(), self._claim(answer))
             if (await self._store.commit(commit)).applied:
                 await self._follow(request, answer)
         self._wake()
-
-    def _rows(self, request: Request, answer: Answer, now: int) -> tuple[OutboxRow, ...]:
-        """What an answer sends: its texts, a sample alert, what is still on when a mute ends."""
-        target, wall = Target(request.chat_id, request.topic), self.wall()
-        rows = [
-            reply_row(request.update_id, target, text, wall, number)
-            for number, text in enumerate(answer.replies)
-        ]
-        if answer.sample is not None:
-            rows.append(outbox_row_for(answer.sample, target, wall))
-        rows += [
-            self._unmuted(chat, now)
-            for chat in answer.chats
-            if self.desk.is_muted(chat.chat_id, now) and chat.muted_until <= now
-        ]
-        return tuple(rows)
 
     def _unmuted(self, chat: ChatRow, now: int) -> OutboxRow:
         language = self.desk.reader(chat.chat_id).language

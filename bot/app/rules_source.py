@@ -20,12 +20,12 @@ from bot.app.world import ON
 from bot.rules.book import created_key, diff, with_created
 from bot.rules.rule import Rule
 from bot.rules.rules_file import (
-    Problem,
     RulesFile,
     RulesFileError,
     read_rules_file,
     symbol_problems,
 )
+from bot.rules.yaml_file import Problem
 
 LAST_GOOD = "rules_file"  # the fact with the text of the file that was taken last
 CREATED = "rules_created"  # the fact with the first appearance of each rule, JSON

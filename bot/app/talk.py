@@ -43,7 +43,9 @@ class Talk:
         self._world = world
         self._venue = venue
         self._store = store
-        self.router = Router(api, self._decide, self._apologise, self._apply, report)
+        self.router = Router(
+            api, self._decide, self._apologise, self._apply, report, look_up=self._look_up
+        )
 
     async def run(self) -> None:
         """Polls until it is cancelled."""
@@ -66,8 +68,7 @@ class Talk:
             else:
                 return
 
-    async def _decide(self, request: Request) -> Answer:
-        await self._look_up(request)
+    def _decide(self, request: Request) -> Answer:
         return decide(request, self._world, self._access())
 
     def _apologise(self, request: Request) -> Answer:

@@ -20,6 +20,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0  # s between polls that fail
 _OVERTIME = 30.0  # s beyond its long poll after which a request counts as stuck
 
 Decide = Callable[[Request], Answer]
+LookUp = Callable[[Request], Awaitable[None]]
 Apply = Callable[[Request, Answer], Awaitable[None]]
 
 
@@ -37,6 +38,7 @@ class Router:
     Args:
         api: asks Telegram.
         decide: makes a request an answer; pure.
+        look_up: fetches beforehand what deciding will look at and nobody has at hand.
         apologise: the answer to a request whose deciding or applying failed in our code.
         apply: commits an answer with its update's id (an id that was handled before changes
             nothing) and hands it to the engine. Raises StoreError where it cannot be stored:
@@ -52,11 +54,13 @@ class Router:
         apply: Apply,
         on_fault: Callable[[str | None], None],
         *,
+        look_up: LookUp | None = None,
         poll_seconds: int = 25,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._api = api
         self._decide = decide
+        self._look_up = look_up
         self._apologise = apologise
         self._apply = apply
         self._on_fault = on_fault
@@ -115,7 +119,7 @@ class Router:
             self._offset = max(self._offset, update_id + 1)
 
     async def _answer(self, request: Request) -> None:
-        answer = self._decided(request)
+        answer = await self._decided(request)
         try:
             await self._stored(request, answer)
         except Exception:  # noqa: BLE001 - one update must not keep the next ones from people
@@ -130,8 +134,10 @@ class Router:
             self._toasts.add(task)
             task.add_done_callback(self._toasts.discard)
 
-    def _decided(self, request: Request) -> Answer:
+    async def _decided(self, request: Request) -> Answer:
         try:
+            if self._look_up is not None:
+                await self._look_up(request)
             return self._decide(request)
         except Exception:  # noqa: BLE001 - as above
             _log.exception("an update made us fail", extra={"update": request.update_id})

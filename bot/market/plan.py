@@ -6,7 +6,8 @@ of 2026-03 (the route before it; without it a socket opens, acks, and stays sile
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
+from ipaddress import ip_address
+from urllib.parse import quote, urlsplit
 
 from bot.market.binance import array_stream, symbol_stream
 
@@ -32,6 +33,15 @@ def stream_address(route: str, streams: Sequence[str]) -> str:
     """The address of a combined connection; names that are not ASCII are percent-encoded."""
     names = "/".join(quote(name, safe="!@") for name in streams)
     return f"{route.rstrip('/')}/stream?streams={names}"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a URL leads to this machine: no proxy is asked for that."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)

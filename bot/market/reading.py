@@ -35,7 +35,7 @@ class Reading:
     """
 
     __slots__ = (
-        "_cache", "by_tick", "first_tick", "funding_info", "interval", "now", "series", "stale",
+        "_cache", "by_tick", "clock", "funding_info", "interval", "now", "series", "stale",
         "tick",
     )  # fmt: skip
 
@@ -46,19 +46,19 @@ class Reading:
         *,
         by_tick: bool = True,
         stale: bool = False,
+        clock: int = 0,
         interval: int = DEFAULT_INTERVAL,
         funding_info: Funding | None = None,
         series: Mapping[SeriesKey, Series] | None = None,
-        first_tick: int = 0,
     ) -> None:
         self.tick = tick
         self.now = now
         self.by_tick = by_tick  # False: only the clock moved
         self.stale = stale
+        self.clock = clock or now  # a stale tick's `now` is behind it
         self.interval = interval  # ms
         self.funding_info = funding_info
         self.series: Mapping[SeriesKey, Series] = series or {}
-        self.first_tick = first_tick  # event time of the symbol's first accepted tick
         self._cache: dict[str | tuple[str, str, int], Value | None] = {}
 
     def value(self, field: str) -> Value | None:
@@ -149,7 +149,7 @@ def _settle(reading: Reading) -> Value | None:
 
 def _funding(reading: Reading) -> Value | None:
     until = reading.tick.next_funding_time
-    if not until or (reading.stale and reading.now > until):
+    if not until or (reading.stale and reading.clock > until):
         return None
     left = max(until - reading.now, 0)
     return Value(float(left), Fraction, left)

@@ -15,6 +15,7 @@ import msgspec
 
 from bot.market.binance import BrokenFrameError, premium_ticks
 from bot.market.catalog import Catalog
+from bot.market.plan import is_loopback
 from bot.market.reconnect import refusal, retry_after_seconds
 from bot.market.tick import Tick
 
@@ -50,9 +51,11 @@ class MarketRest:
     """Requests to one REST root (before `/fapi`); closes its connections as a context manager."""
 
     def __init__(self, root: str, *, trust_env: bool = True) -> None:
-        """`trust_env`: whether proxies that the environment names are used."""
+        """`trust_env`: whether proxies that the environment names are used; loopback needs none."""
         self._root = root.rstrip("/")
-        self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=trust_env)
+        self._client = httpx.AsyncClient(
+            timeout=TIMEOUT, trust_env=trust_env and not is_loopback(root)
+        )
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,9 +8,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Literal
-from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
@@ -22,6 +20,7 @@ from bot.market.plan import (
     NAMES_IN_ADDRESS,
     change_of_streams,
     in_requests,
+    is_loopback,
     plan_streams,
     stream_address,
 )
@@ -261,9 +260,4 @@ def _closed(error: ConnectionClosed) -> Problem:
 
 
 def _proxy(settings: StreamSettings) -> Literal[True] | None:
-    host = urlsplit(settings.route).hostname or ""
-    try:
-        loopback = ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    return True if settings.use_proxy and not loopback else None
+    return True if settings.use_proxy and not is_loopback(settings.route) else None

@@ -150,7 +150,7 @@ class _Reader:
         self._judged = 0  # characters of conditions
 
     def file(self, root: Node) -> RulesFile:
-        parts = self._shapes.fields(root, FILE_KEYS, ("version", "rules"), "the file")
+        parts = self._shapes.fields(root, FILE_KEYS, ("rules",), "the file")
         version = parts.get("version")
         one = isinstance(version, Scalar) and (version.kind, version.text) == ("int", "1")
         if version is not None and not one:

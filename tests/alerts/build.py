@@ -22,12 +22,17 @@ def rule(when: str, *, name: str = "r", symbols: str = "BTCUSDT", **options: Any
 
 def tick(at: int = 0, rate: str = "0.0001", symbol: str = "BTCUSDT", **fields: Any) -> Tick:
     """A tick `at` seconds after START."""
-    values = {"mark": "100", "index": "100", "next_funding_time": T, "event": "markPriceUpdate"}
+    values: dict[str, Any] = {
+        "mark": "100",
+        "index": "100",
+        "next_funding_time": T,
+        "event": "markPriceUpdate",
+    }
     values.update(fields)
     return Tick(symbol=symbol, event_time=START + at * 1000, rate=rate, **values)
 
 
 def reading(at: int = 0, rate: str = "0.0001", **keywords: Any) -> Reading:
-    fields = {key: keywords.pop(key) for key in list(keywords) if key not in ("by_tick", "stale")}
-    row = tick(at, rate, **fields)
+    """What such a tick shows; `by_tick` and `stale` are the reading's own."""
+    row = tick(at, rate)
     return Reading(row, row.event_time, **keywords)

@@ -1,6 +1,7 @@
 """The engine: order, staleness, the clock, restarts, reloads."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -95,9 +96,11 @@ def test_a_state_belongs_to_what_decides() -> None:
 @pytest.mark.parametrize(("times", "already"), [([0], True), ([0, 1], False)])
 def test_already_marks_what_was_true_at_the_first_tick(times: list[int], already: bool) -> None:
     live = engine(rule("rate > 0.1%"))
-    events = [
-        event for at in times for event in live.on_frame([tick(at, HIGH if at else LOW)])
-    ] if not already else live.on_frame([tick(0, HIGH)])
+    events = (
+        [event for at in times for event in live.on_frame([tick(at, HIGH if at else LOW)])]
+        if not already
+        else live.on_frame([tick(0, HIGH)])
+    )
     assert [event.already for event in events] == [already]
 
 
@@ -167,9 +170,7 @@ def test_all_follows_the_last_row_where_nobody_knows_what_trades() -> None:
 def test_with_exchange_info_only_what_trades_is_selected() -> None:
     row = {"contractType": "PERPETUAL", "status": "TRADING"}
     info = {"symbols": [{"symbol": "BTCUSDT", **row}, {"symbol": "ETHUSDT", **row}]}
-    live = engine(
-        rule("rate > 0.1%", symbols="ALL"), catalog=Catalog().with_exchange_info(info)
-    )
+    live = engine(rule("rate > 0.1%", symbols="ALL"), catalog=Catalog().with_exchange_info(info))
     frame = [tick(0, HIGH), tick(0, HIGH, "ETHUSDT"), tick(0, HIGH, "DEADUSDT")]
     assert len(live.on_frame(frame)) == 2
     settling = {"symbols": [info["symbols"][0], {**info["symbols"][1], "status": "SETTLING"}]}
@@ -196,7 +197,7 @@ def test_the_interval_is_said_by_the_catalog_else_learned_at_a_settlement() -> N
         memory = live.symbols["BTCUSDT"]
         interval = live.reading(memory).value("interval")
         assert interval is not None
-        assert (name, interval.exact) == (name, hours * hour)
+        assert interval.exact == hours * hour, name
         assert len(events) == 1
     said = Catalog().with_funding_info([{"symbol": "BTCUSDT", "fundingIntervalHours": 1}])
     live = engine(rule("interval < 2h"), catalog=said)
@@ -204,7 +205,7 @@ def test_the_interval_is_said_by_the_catalog_else_learned_at_a_settlement() -> N
 
 
 @pytest.mark.parametrize("options", [{"until": START + 5 * S}, {"lifetime": 5 * S}])
-def test_until_ends_the_rule_silently(options: dict[str, int]) -> None:
+def test_until_ends_the_rule_silently(options: dict[str, Any]) -> None:
     live = engine(rule("rate > 0.1%", **options))
     live.on_frame([tick(0, LOW)])
     assert live.on_frame([tick(5, HIGH)]) == []

@@ -26,7 +26,7 @@ def run(options: dict[str, Any], readings: list[tuple[Any, ...]]) -> list[tuple[
 CLOCK: dict[str, Any] = {"by_tick": False}
 STALE: dict[str, Any] = {"stale": True}
 
-CASES = {
+CASES: dict[str, tuple[dict[str, Any], list[tuple[Any, ...]], list[str]]] = {
     "fires at once, is told once, and resolves": (
         {},
         [(0, LOW), (1, HIGH), (2, HIGH), (3, UNKNOWN), (4, LOW), (5, LOW)],
