@@ -43,16 +43,16 @@ class Desk:
         self.file_chats = {chat.target.chat_id: chat for chat in file.chats.values()}
         self.groups = {name: list(entries) for name, entries in file.groups.items()}
 
-    def targets(self, rule: Rule, now: int) -> tuple[Target, ...]:
-        """Where a rule's messages go now: muted chats hear nothing; without targets the admins."""
+    def targets(self, rule: Rule) -> tuple[Target, ...]:
+        """Where a rule's messages go; without targets to the admins."""
         if not self.telegram:
             return (Target(TERMINAL),)
-        targets = rule.targets or tuple(Target(admin) for admin in sorted(self.admins))
-        return tuple(target for target in targets if not self.is_muted(target.chat_id, now))
+        return rule.targets or tuple(Target(admin) for admin in sorted(self.admins))
 
-    def is_muted(self, chat_id: int, now: int) -> bool:
+    def hears(self, chat_id: int, now: int) -> bool:
+        """Not muted, and within reach; the others are told later what is still on."""
         row = self.chats.get(chat_id)
-        return row is not None and row.muted_until > now
+        return row is None or (row.muted_until <= now and not row.disabled)
 
     def reader(self, chat_id: int) -> Reader:
         """Language and zone of a chat: the file's word, else what the chat has."""

@@ -19,7 +19,7 @@ def still_on(engine: Engine, desk: Desk, chat_id: int) -> list[texts.StillOn]:
     """The told alerts of a chat that are on, the oldest first."""
     rows = []
     for rule in engine.rules:
-        if not any(target.chat_id == chat_id for target in desk.targets(rule, 0)):
+        if not any(target.chat_id == chat_id for target in desk.targets(rule)):
             continue
         for memory in engine.symbols.values():
             state = memory.states.get(rule.id)

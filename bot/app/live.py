@@ -26,6 +26,7 @@ from bot.market.catalog import Catalog
 from bot.market.tick import Tick
 from bot.notify.channel import Written
 from bot.notify.payload import notice_row, outbox_row_for
+from bot.ops.metrics import Metrics
 from bot.rules.book import Book
 from bot.rules.rule import Target
 from bot.store.port import Store, StoreError
@@ -45,6 +46,7 @@ class Parts:
     store: Store
     desk: Desk
     faults: Faults
+    metrics: Metrics
 
 
 class Live:
@@ -63,6 +65,7 @@ class Live:
         self.desk = parts.desk
         self.faults = parts.faults
         self._store = parts.store
+        self._metrics = parts.metrics
         self.now = now  # the venue's clock, ms: rules, mutes, watches
         self.wall = wall  # this machine's clock, ms: what waits for being sent
         self._wake = wake
@@ -126,7 +129,9 @@ class Live:
             over = [row for row in self.desk.chats.values() if 0 < row.muted_until <= now]
             for row in over:
                 ended = msgspec.structs.replace(row, muted_until=0)
-                commit = Commit(chats=(ended,), outbox=(self._unmuted(ended, now),))
+                commit = Commit(
+                    chats=(ended,), outbox=(self._heard_nothing(ended, texts.mute_over),)
+                )
                 try:
                     await self._store.commit(commit)
                 except StoreError:
@@ -147,11 +152,13 @@ class Live:
                 await self._follow(request, answer)
         self._wake()
 
-    def _unmuted(self, chat: ChatRow, now: int) -> OutboxRow:
-        language = self.desk.reader(chat.chat_id).language
+    def _heard_nothing(self, chat: ChatRow, head: Text) -> OutboxRow:
+        """Tells a chat that was muted or out of reach what is still on."""
+        _ = translator(self.desk.reader(chat.chat_id).language)
         alerts = still_on(self.engine, self.desk, chat.chat_id)
-        text = texts.mute_over(alerts, now, translator(language))
-        return notice_row(f"unmuted:{now}", Target(chat.chat_id), Written(text), self.wall())
+        text = head(_) + " " + texts.still_on(alerts, self.now(), _)
+        wall = self.wall()
+        return notice_row(f"again:{wall}", Target(chat.chat_id), Written(text), wall)
 
     def _claim(self, answer: Answer) -> dict[str, str]:
         if answer.claim is None:
@@ -165,7 +172,12 @@ class Live:
             self.desk.claimed_admins |= {answer.claim}
             self.desk.claim_code = None
         for chat in answer.chats:
+            before = self.desk.chats.get(chat.chat_id)
             self.desk.chats[chat.chat_id] = chat
+            if before is not None and before.disabled and not chat.disabled:
+                self.faults.forget(f"chat {chat.chat_id}")
+                self._draft.add_rows([self._heard_nothing(chat, texts.chat_reached)])
+        await self._record()
         if answer.watches or answer.unwatched:
             self._swap(self.desk.with_watches(answer.watches, answer.unwatched))
             await self._record()
@@ -188,16 +200,20 @@ class Live:
         self._collect(self.engine.changes())
         now, wall = self.now(), self.wall()
         for event in events:
+            self._metrics.events.labels(str(event.kind)).inc()
             rule = self.desk.book.rule(event.rule_id)
-            for target in self.desk.targets(rule, now) if rule is not None else ():
-                self._draft.add_rows([outbox_row_for(event, target, wall)])
+            self._draft.add_rows(
+                outbox_row_for(event, target, wall)
+                for target in (self.desk.targets(rule) if rule is not None else ())
+                if self.desk.hears(target.chat_id, now)
+            )
 
     def _collect(self, changes: Changes, before: Book | None = None) -> None:
         book = before or self.desk.book
         for end in changes.ended:
             rule = book.rule(end.rule_id)
             if rule is not None and end.state.told and end.state.phase is not Phase.IDLE:
-                self._to_mark.append((end, self.desk.targets(rule, 0)))
+                self._to_mark.append((end, self.desk.targets(rule)))
         self._draft.add(changes)
 
     async def _record(self) -> None:
@@ -205,7 +221,8 @@ class Live:
         if self._draft.is_empty:
             return
         try:
-            await self._store.commit(self._draft.commit())
+            with self._metrics.commit.time():
+                await self._store.commit(self._draft.commit())
         except StoreError as error:
             await self._cannot_record(str(error))
             return
@@ -223,10 +240,13 @@ class Live:
 
     async def _mark_ended(self) -> None:
         """The firing messages of alerts whose rule ended are edited to say so."""
-        ended, self._to_mark = self._to_mark, []
         rows: list[OutboxRow] = []
-        for end, targets in ended:
-            for target in targets:
-                rows += await ended_rows(self._store, end, target, self.desk, self.wall())
-        if rows:
-            await self._store.commit(Commit(outbox=tuple(rows)))
+        try:
+            for end, targets in self._to_mark:
+                for target in targets:
+                    rows += await ended_rows(self._store, end, target, self.desk, self.wall())
+            if rows:
+                await self._store.commit(Commit(outbox=tuple(rows)))
+        except StoreError:
+            return  # with the next record
+        self._to_mark = []

@@ -3,16 +3,12 @@
 import time
 from collections import Counter
 
-from bot import __version__
-from bot.alerts.engine import Engine
-from bot.app.faults import Faults
+from bot.app.live import Parts
 from bot.app.world import ON
 from bot.market.stream import MarketStream
 from bot.notify.notifier import Notifier
 from bot.notify.port import DATABASE, TOKEN, UNREACHABLE
 from bot.ops.health import Page, pages
-from bot.ops.metrics import build_metrics
-from bot.store.port import Store
 
 FRESH = 15.0  # s: a row this young says that rows flow
 _BLOCKING = (DATABASE, UNREACHABLE, TOKEN)
@@ -21,20 +17,13 @@ _BLOCKING = (DATABASE, UNREACHABLE, TOKEN)
 class Figures:
     """Reads the running parts into the metrics, and judges whether the bot does its work."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        stream: MarketStream,
-        notifier: Notifier,
-        store: Store,
-        faults: Faults,
-    ) -> None:
-        self.metrics = build_metrics(__version__)
-        self._engine = engine
+    def __init__(self, parts: Parts, stream: MarketStream, notifier: Notifier) -> None:
+        self.metrics = parts.metrics
+        self._engine = parts.engine
+        self._store = parts.store
+        self._faults = parts.faults
         self._stream = stream
         self._notifier = notifier
-        self._store = store
-        self._faults = faults
         self._seen: Counter[tuple[str, str]] = Counter()
 
     def pages(self) -> dict[str, Page]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TextIO
 
+from bot import __version__
 from bot.app import texts
 from bot.app.chats import NotifierChats, NotifierFaults
 from bot.app.desk import Desk
@@ -43,6 +44,7 @@ from bot.notify.port import TOKEN
 from bot.notify.port import UNREACHABLE as TELEGRAM
 from bot.notify.scheduler import Job, Scheduler
 from bot.ops.health import HealthServer
+from bot.ops.metrics import build_metrics
 from bot.settings import Access, Settings
 from bot.store.port import Store
 from bot.store.records import OutboxRow, Saved
@@ -87,7 +89,8 @@ async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
         if api is not None:
             stack.push_async_callback(api.close)
         else:
-            print("No TELEGRAM_TOKEN is set: alerts are printed here.", file=out, flush=True)
+            out.write("No TELEGRAM_TOKEN is set: alerts are printed here.\n")
+            out.flush()
         wiring = Wiring(
             store=SqlStore(settings.database_url),
             channel=api or Console(out),
@@ -149,8 +152,9 @@ class Program:
             wall,
             wiring.notifier,
         )
+        parts = Parts(self.engine, store, desk, self.faults, build_metrics(__version__))
         self.live = Live(
-            Parts(self.engine, store, desk, self.faults),
+            parts,
             now=self.now,
             wall=wall,
             wake=self.notifier.wake,
@@ -158,7 +162,7 @@ class Program:
         )
         self.world = LiveWorld(self.engine, desk, self.faults, now=self.now, feed=self._feed)
         self.venue = Venue(self.live, self.world, self.stream, rest, self.clock)
-        self.figures = Figures(self.engine, self.stream, self.notifier, store, self.faults)
+        self.figures = Figures(parts, self.stream, self.notifier)
         self.scheduler = Scheduler()
         self._reported: list[OutboxRow] = []  # notices of faults that wait to be recorded
         self._start = start

@@ -1,6 +1,6 @@
 """The program's own words to people: faults, reloads, the end of a mute, the end of a rule."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.locale import Translate, formats
@@ -87,19 +87,26 @@ def poller_back(_: Translate) -> str:
     return _("✅ Commands are read again.")
 
 
-def mute_over(alerts: Iterable[StillOn], now: int, _: Translate) -> str:
-    rows = list(alerts)
-    if not rows:
-        return _("🔔 Alerts are on again; nothing is firing now.")
+def mute_over(_: Translate) -> str:
+    return _("🔔 The mute is over.")
+
+
+def chat_reached(_: Translate) -> str:
+    return _("🔔 This chat can be written to again.")
+
+
+def still_on(alerts: Sequence[StillOn], now: int, _: Translate) -> str:
+    """What a chat that heard nothing for a while must know."""
+    if not alerts:
+        return _("Nothing is on now.")
     lines = [
         f"• <b>{escape(row.symbol)}</b> {escape(row.rule)} "
         + _("for {time}").format(time=formats.duration(max(now - row.since, 0)))
-        for row in rows[:MOST_LINES]
+        for row in alerts[:MOST_LINES]
     ]
-    more = len(rows) - len(lines)
-    if more:
+    if more := len(alerts) - len(lines):
         lines.append(_("and {count} more").format(count=more))
-    return _("🔔 Alerts are on again. Still on:") + "\n" + "\n".join(lines)
+    return _("Still on:") + "\n" + "\n".join(lines)
 
 
 def rule_ended(_: Translate) -> str:
