@@ -131,8 +131,11 @@ def _now(event: Event, translate: Translate) -> str:
 
 def _value(event: Event, translate: Translate) -> str:
     """The value that matters most, with its name unless it is the rate."""
-    if event.headline in _RATES:
+    name = _signed(event)
+    if name in _RATES:
         return _rate(event, translate) or translate("rate unknown")
+    if event.headline == "|basis|" and event.snapshot.basis is not None:
+        return f"basis {formats.percent(event.snapshot.basis)}"
     if event.value is None:
         return translate("{term} unknown").format(term=escape(event.headline))
     text = term_text(event.headline, event.value)
@@ -141,10 +144,15 @@ def _value(event: Event, translate: Translate) -> str:
     return f"{escape(event.headline)} {text}"
 
 
+def _signed(event: Event) -> str:
+    """The headline's term; of a magnitude the field itself, for its sign is worth knowing."""
+    return event.headline.strip("|")
+
+
 def _rate(event: Event, translate: Translate) -> str:
     """The rate, and what it is in 8 hours where a rule on that has another interval before it."""
     text, eight = rate_text(event.snapshot, translate), event.snapshot.rate8h
-    if not text or eight is None or event.headline != "rate8h" or eight == event.snapshot.rate:
+    if not text or eight is None or _signed(event) != "rate8h" or eight == event.snapshot.rate:
         return text
     return f"{text} · rate8h {formats.percent(eight)}"
 
@@ -154,7 +162,7 @@ def _market(event: Event, translate: Translate) -> list[str]:
     snapshot = event.snapshot
     lines = []
     rate = rate_text(snapshot, translate)
-    if event.headline not in _RATES and snapshot.next_funding_time:
+    if _signed(event) not in _RATES and snapshot.next_funding_time:
         lines.append(translate("Rate {rate}").format(rate=rate or translate("unknown")))
     parts = []
     if mark := formats.price(snapshot.mark):

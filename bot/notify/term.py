@@ -30,7 +30,7 @@ def field_of(term: str) -> str:
 def term_text(term: str, value: float) -> str:
     """A value of a term as `rate`, `|basis|` or `change(mark, 1h)`; times in ms.
 
-    The change of a price is relative, hence a percentage.
+    The change of a price is relative, hence a percentage. A magnitude has no sign.
     """
     match = _FIELD.match(term)
     function, field = match.groups() if match else (None, term)
@@ -40,4 +40,5 @@ def term_text(term: str, value: float) -> str:
         if field in ("funding", "interval"):
             return ("-" if value < 0 else "+") + formats.duration(value)
     writer = _WRITERS.get(field)
-    return writer(value) if writer else f"{value:g}"
+    text = writer(value) if writer else f"{value:g}"
+    return text.removeprefix("+") if term.startswith("|") else text

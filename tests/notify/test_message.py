@@ -45,7 +45,12 @@ def test_a_fired_message_says_symbol_rate_condition_market_and_time_to_funding()
             {"headline": "rate8h", "snapshot": snapshot(rate=0.0001, rate8h=0.0008, interval=HOUR)},
             "+0.0100 % per 1 h = 67.0 % APR · rate8h +0.0800 %",
         ),
-        ({"headline": "|basis|", "value": 0.0052}, "BTCUSDT |basis| +0.5200 %"),
+        (
+            {"headline": "|basis|", "value": 0.0052, "snapshot": snapshot(basis=-0.0052)},
+            "BTCUSDT basis -0.5200 %",
+        ),
+        ({"headline": "|rate|", "value": 0.0012}, "BTCUSDT +0.0612 % per 8 h = 67.0 % APR"),
+        ({"headline": "|rate|", "kind": Kind.RESOLVED, "peak": 0.0012}, "peak 0.1200 %"),
         ({"headline": "mark", "value": 28156.5}, "BTCUSDT mark 28,156.50"),
         ({"headline": "change(mark, 1h)", "value": -0.031}, "change(mark, 1h) -3.1000 %"),
         ({"headline": "funding", "value": 899_000.0}, "BTCUSDT funding in 14m 59s"),
