@@ -140,11 +140,7 @@ def _report(summary: Summary) -> str:
     """The summary, for standard error."""
     lines = [
         f"{summary.lines} lines, {summary.rows} rows of {summary.symbols} symbols"
-        + (
-            f", {_moment(summary.first)} to {_moment(summary.last)}"
-            if summary.first
-            else ""
-        )
+        + (f", {_moment(summary.first)} to {_moment(summary.last)}" if summary.first else "")
     ]
     passed = dict(summary.skipped) | {"broken": summary.broken, "repeated": summary.repeated}
     if counted := ", ".join(f"{count} {reason}" for reason, count in passed.items() if count):
