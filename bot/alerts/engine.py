@@ -120,14 +120,22 @@ class Engine:
         events: list[Event] = []
         readings: dict[str, Reading] = {}
         for rule, memory in self._moved_by_time():
+            turns = (
+                rule.mentions_funding
+                and memory.tick.event_time < self.clock
+                and memory.turns_by_time(rule, self.clock, self.stale_after)
+            )
+            if not turns and (rule.id, memory.symbol) not in self._due:
+                continue
             reading = readings.get(memory.symbol)
             if reading is None:
                 stale = self.clock - memory.tick.event_time > self.stale_after
                 reading = memory.reading(self.catalog, self.clock, by_tick=False, stale=stale)
                 readings[memory.symbol] = reading
             event = None
-            if rule.mentions_funding and memory.tick.event_time < self.clock:
+            if turns:
                 event = self._evaluate(rule, memory, reading)
+                memory.advanced[rule.id] = self.clock
             if event is None and not reading.stale:
                 event = self._pay(rule, memory, reading)
             if event is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
-from bot.alerts.lifecycle import State
+from bot.alerts.lifecycle import Phase, State
 from bot.market.catalog import Catalog, Funding
 from bot.market.history import FINE_WINDOW, Series
 from bot.market.number import Value
@@ -30,6 +30,7 @@ class SymbolMemory:
         self.states: dict[str, State] = {}  # by rule id; idle ones without a past are left out
         self.series: dict[SeriesKey, Series] = {}
         self.awaiting: set[str] = set()  # ids of rules that are newer than the last tick
+        self.advanced: dict[str, int] = {}  # by rule id: the clock's last evaluation since the tick
         self._first_after: dict[str, int] = {}
         self._observed_interval = 0
 
@@ -45,6 +46,7 @@ class SymbolMemory:
         if settled and 0 < step <= 8 * HOUR:
             self._observed_interval = step
         self.tick = tick
+        self.advanced.clear()
         if self.awaiting:
             self._first_after.update(dict.fromkeys(self.awaiting, tick.event_time))
             self.awaiting.clear()
@@ -66,6 +68,27 @@ class SymbolMemory:
             funding_info=info,
             series=self.series,
         )
+
+    def turns_by_time(self, rule: Rule, clock: int, stale_after: int) -> bool:
+        """Whether a rule can decide otherwise at `clock` than when it was last evaluated.
+
+        It cannot where no threshold of `funding` and no staleness lies in between, and where the
+        last evaluation left nothing to be done at the next one.
+        """
+        thresholds = rule.funding_thresholds
+        if thresholds is None or rule.id in self.awaiting or not self._at_rest(rule):
+            return True
+        last = self.advanced.get(rule.id, self.tick.event_time)
+        if last <= self.tick.event_time + stale_after < clock:
+            return True
+        until = self.tick.next_funding_time
+        return any(last <= until - threshold <= clock for threshold in thresholds)
+
+    def _at_rest(self, rule: Rule) -> bool:
+        state = self.states.get(rule.id)
+        if state is None or state.phase in (Phase.PENDING, Phase.RECOVERING):
+            return True
+        return state.phase is Phase.FIRING and state.over is not True
 
     def began_true(self, rule: Rule, since: int) -> bool:
         """Whether an episode began with the first thing that the rule saw of this symbol."""

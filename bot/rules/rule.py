@@ -4,11 +4,12 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from fractions import Fraction
 from functools import cached_property
 
 from bot.market.number import compare
 from bot.market.reading import Kind
-from bot.rules.expression import Comparison, Condition, Not, Term, leaves
+from bot.rules.expression import Comparison, Condition, Crossing, Not, Term, leaves
 from bot.rules.quantity import duration_text, quantity_text
 from bot.rules.selector import Selection
 
@@ -119,6 +120,22 @@ class Rule:
         clear = self.options.clear
         terms = self.condition.terms + (clear.terms if clear is not None else ())
         return tuple(term for term in terms if term.window)
+
+    @cached_property
+    def funding_thresholds(self) -> tuple[Fraction, ...] | None:
+        """The times to funding (ms) at which the truth can turn as the clock moves on.
+
+        None where it can turn at other moments too: it looks back, crosses, or names `settle`.
+        """
+        clear = self.options.clear
+        found = [Fraction(0)]  # at T itself a stale symbol's time to funding becomes unknown
+        for condition in (self.condition, clear):
+            for leaf in leaves(condition.root) if condition is not None else ():
+                if leaf.term.window or leaf.term.field == "settle" or isinstance(leaf, Crossing):
+                    return None
+                if leaf.term.field == "funding":
+                    found.append(leaf.threshold.exact)
+        return tuple(dict.fromkeys(found))
 
     @property
     def ends_at(self) -> int | None:
