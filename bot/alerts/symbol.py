@@ -82,7 +82,8 @@ class SymbolMemory:
         if last <= self.tick.event_time + stale_after < clock:
             return True
         until = self.tick.next_funding_time
-        return any(last <= until - threshold <= clock for threshold in thresholds)
+        # A millisecond on either side: thresholds are rounded.
+        return any(last - 1 <= until - threshold <= clock + 1 for threshold in thresholds)
 
     def _at_rest(self, rule: Rule) -> bool:
         state = self.states.get(rule.id)

@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from fractions import Fraction
 from functools import cached_property
+from math import floor
 
 from bot.market.number import compare
 from bot.market.reading import Kind
@@ -122,19 +122,19 @@ class Rule:
         return tuple(term for term in terms if term.window)
 
     @cached_property
-    def funding_thresholds(self) -> tuple[Fraction, ...] | None:
-        """The times to funding (ms) at which the truth can turn as the clock moves on.
+    def funding_thresholds(self) -> tuple[int, ...] | None:
+        """The times to funding (whole ms) at which the truth can turn as the clock moves on.
 
         None where it can turn at other moments too: it looks back, crosses, or names `settle`.
         """
         clear = self.options.clear
-        found = [Fraction(0)]  # at T itself a stale symbol's time to funding becomes unknown
+        found = [0]  # at T itself a stale symbol's time to funding becomes unknown
         for condition in (self.condition, clear):
             for leaf in leaves(condition.root) if condition is not None else ():
                 if leaf.term.window or leaf.term.field == "settle" or isinstance(leaf, Crossing):
                     return None
                 if leaf.term.field == "funding":
-                    found.append(leaf.threshold.exact)
+                    found.append(floor(leaf.threshold.exact))
         return tuple(dict.fromkeys(found))
 
     @property
