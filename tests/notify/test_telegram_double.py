@@ -170,4 +170,4 @@ async def test_waiting_has_an_end(telegram: TelegramDouble) -> None:
     began = time.monotonic()
     with pytest.raises(AssertionError, match=r"not within 0\.05 s"):
         await telegram.wait_for(lambda: telegram.messages, timeout=0.05)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5  # the usual deadline

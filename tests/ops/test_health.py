@@ -150,7 +150,7 @@ async def test_closing_does_not_wait_for_an_idle_connection(readiness: Readiness
     server = HealthServer("127.0.0.1", 0, pages(lambda: readiness[-1], lambda: b""))
     await server.start()
     waiting = asyncio.create_task(exchange(server, b"GET /healthz HTTP/1.1\r\n", ended=False))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while not server._open:  # noqa: ASYNC110 - the condition is the server's, not an event's
             await asyncio.sleep(0.001)
         await server.close()

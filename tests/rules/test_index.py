@@ -41,9 +41,17 @@ def test_many_rules_of_single_symbols_cost_a_look_up_nothing(known: Catalog) -> 
     rules = [rule(str(number), f"SYM{number}USDT") for number in range(2_000)]
     rules.append(rule("last", "BTC"))
     index = RuleIndex(rules)
-    begun = time.perf_counter()
-    for _ in range(1_000):
-        index.for_symbol("BTCUSDT", known, True)
-    # A walk through 2,001 rules would take over a millisecond each time.
-    assert time.perf_counter() - begun < 0.5
+    alone = RuleIndex(rules[-1:])
+    # Each is its best of some rounds, turn by turn; a walk would take a thousand times as long.
+    rounds = [(_cost(alone, known), _cost(index, known)) for _ in range(10)]
+    fewest, most = (min(costs) for costs in zip(*rounds, strict=True))
+    assert most < 50 * fewest
     assert [rule.name for rule in index.for_symbol("BTCUSDT", known, True)] == ["last"]
+
+
+def _cost(index: RuleIndex, known: Catalog) -> float:
+    """Seconds for a hundred look-ups."""
+    begun = time.perf_counter()
+    for _ in range(100):
+        index.for_symbol("BTCUSDT", known, True)
+    return time.perf_counter() - begun

@@ -146,10 +146,10 @@ def test_a_mistake_is_answered_with_its_place(text: str, column: int, message: s
     ],
 )
 def test_hostile_text_ends_in_an_error_in_time(text: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(ConditionError) as caught:
         parse_condition(text)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
     assert 1 <= caught.value.column <= len(text) + 1
 
 

@@ -36,6 +36,10 @@ CHATS = "chats: {desk: {id: -100, topic: 4, timezone: Asia/Shanghai}, me: {id: 7
 GOOD = "name: a, symbols: BTC, when: rate > 0.05%"
 
 
+def test_the_version_may_be_left_out() -> None:
+    assert read("rules: []") == read("version: 1\nrules: []")
+
+
 def test_a_rule_says_what_it_says() -> None:
     found = read(
         rules(
@@ -177,7 +181,6 @@ def test_a_missing_key_is_told_where_the_rule_begins() -> None:
         ("", 1, 1, "the file is empty; it begins with version: 1"),
         ("# nothing\n", 1, 1, "the file is empty"),
         ("5", 1, 1, "expected the file to be a mapping"),
-        ("rules: []", 1, 1, "the file has no version"),
         ("version: 1", 1, 1, "the file has no rules"),
         ("version: 2\nrules: []", 1, 10, "expected version 1, found the number 2"),
         ("version: '1'\nrules: []", 1, 10, "expected version 1, found '1'"),
@@ -369,20 +372,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
-def test_hostile_files_end_in_placed_problems_within_a_second(data: bytes) -> None:
-    idle = _loop()
+def test_hostile_files_end_in_placed_problems_in_time(data: bytes) -> None:
     begun = time.process_time()
     found = problems(data)
-    took = time.process_time() - begun
-    # The loop takes 0.05 s on a machine that does nothing else; on a busy one both take longer.
-    assert took < 20 * max(idle, _loop(), 0.05)
+    # Ten times what is promised; `benchmarks/hostile_input.py` measures it.
+    assert time.process_time() - begun < 10
     assert all(problem.line >= 1 and problem.column >= 1 for problem in found)
-
-
-def _loop() -> float:
-    begun = time.process_time()
-    sum(number * number for number in range(1_000_000))
-    return time.process_time() - begun
 
 
 @given(

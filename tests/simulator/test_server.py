@@ -17,7 +17,7 @@ from bot.market.binance import Frame, decode_frame
 from bot.market.tick import Tick
 from bot.simulator.server import Simulator, SimulatorSettings
 
-DEADLINE = 5.0  # s; what a test waits for comes within a fraction of it
+DEADLINE = 30.0  # s; what a test waits for comes within a fraction of it
 QUIET = 0.2  # s; four pushes
 FAST = SimulatorSettings(symbols=60, period=0.05)
 ALL = "/ws/!markPrice@arr@1s"
@@ -55,16 +55,11 @@ async def tick(websocket: ClientConnection, fits: Callable[[Tick], bool] = lambd
 
 async def is_silent(websocket: ClientConnection) -> bool:
     """Whether nothing more comes once what was on its way has arrived."""
-    await asyncio.sleep(QUIET / 2)
-    while True:
+    for _ in range(10):  # frames that were under way; a server that pushes leaves no such pause
         try:
-            await asyncio.wait_for(websocket.recv(), 0.001)
+            await asyncio.wait_for(websocket.recv(), QUIET)
         except TimeoutError:
-            break
-    try:
-        await asyncio.wait_for(websocket.recv(), QUIET)
-    except TimeoutError:
-        return True
+            return True
     return False
 
 
@@ -272,7 +267,7 @@ async def test_stopping_closes_the_clients_and_the_port() -> None:
         began = time.monotonic()
     await websocket.wait_closed()
     assert websocket.close_code == 1001
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     with pytest.raises(OSError, match="Connect"):
         await link(simulator)
 
