@@ -4,17 +4,17 @@ Live, demo, replay and tests run it. It decides on whole frames, row by row; it 
 sends nothing and stores nothing: what must be kept is handed out by `changes`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-
-import msgspec
 
 from bot.alerts.changes import Changes, Ended, SampleKept, StateChange
 from bot.alerts.event import Event, event_of
-from bot.alerts.lifecycle import IDLE, Kind, Phase, Reason, State, Step, pay, step
+from bot.alerts.leftover import Leftover, ended_of
+from bot.alerts.lifecycle import IDLE, Kind, Phase, Reason, State, Step, durable, pay, step
 from bot.alerts.symbol import SymbolMemory, said_interval
 from bot.market.catalog import Catalog
-from bot.market.reading import Reading, SeriesKey
+from bot.market.reading import Reading
 from bot.market.tick import Tick
 from bot.rules.expression import Part, explain
 from bot.rules.index import RuleIndex
@@ -51,8 +51,7 @@ class Engine:
         self._next_end: int | None = None
         self._funding_pairs: list[tuple[Rule, SymbolMemory]] | None = None
         self._due: dict[tuple[str, str], tuple[Rule, SymbolMemory]] = {}
-        self._restored: dict[str, list[StateChange]] = {}
-        self._saved_samples: dict[str, list[tuple[str, int, str]]] = {}
+        self._leftover = Leftover()
         self._dirty: dict[tuple[str, str], bool] = {}  # True: worth storing at once
         self._changes = Changes()
         self._doubted = False
@@ -73,20 +72,13 @@ class Engine:
         and the first tick.
         """
         known = {(rule.id, rule.fingerprint) for rule in self._rules}
+        mine = []
         for saved in states:
-            state = saved.state
-            if (saved.rule_id, saved.fingerprint) not in known:
-                self._changes.ended.append(
-                    Ended(saved.rule_id, saved.fingerprint, saved.symbol, state)
-                )
-                continue
-            if state.phase in (Phase.PENDING, Phase.RECOVERING):
-                state = msgspec.structs.replace(state, known_at=max(state.known_at, alive_at))
-            kept = replace(saved, state=msgspec.structs.replace(state, over=None))
-            self._restored.setdefault(saved.symbol, []).append(kept)
-        for sample in sorted(samples, key=lambda sample: sample.time):
-            row = (sample.field, sample.time, sample.value)
-            self._saved_samples.setdefault(sample.symbol, []).append(row)
+            if (saved.rule_id, saved.fingerprint) in known:
+                mine.append(saved)
+            else:
+                self._changes.ended.append(ended_of(saved))
+        self._leftover.keep(mine, samples, alive_at, self.stale_after)
 
     def on_frame(self, ticks: Sequence[Tick]) -> list[Event]:
         """Takes the rows of one frame, in their order; returns what is to be told."""
@@ -100,7 +92,7 @@ class Engine:
                 self.catalog, tick.event_time, by_tick=True, stale=stale, clock=self.clock
             )
             if memory.series:
-                self._keep_samples(memory, reading, memory.remember(reading))
+                self._changes.samples += memory.remember(reading)
             states = memory.states
             for rule, check in memory.checks:
                 if check is not None and rule.id not in states and not check(reading, (), []):
@@ -154,18 +146,41 @@ class Engine:
         for memory in self.symbols.values():
             self._end(memory, [rule for rule in memory.rules if rule.id in gone])
             memory.awaiting |= fresh
-        self._end_restored(gone)
+        self._changes.ended += self._leftover.end(gone)
         self._set_rules(tuple(rules))
+
+    def retire(self, rule_ids: AbstractSet[str]) -> None:
+        """Ends rules that have run their course: silently, and what they told is still sent."""
+        for memory in self.symbols.values():
+            memory.rules = tuple(rule for rule in memory.rules if rule.id not in rule_ids)
+            for rule_id in rule_ids & memory.states.keys():
+                del memory.states[rule_id]
+                self._dirty.pop((rule_id, memory.symbol), None)
+        self._leftover.end(rule_ids)
+        self._set_rules(tuple(rule for rule in self._rules if rule.id not in rule_ids))
+
+    def on(self, rule_id: str | None = None) -> Iterator[tuple[str, str, State]]:
+        """The alerts that are on, firing or not yet over for long enough: rule, symbol, state."""
+        for memory in self.symbols.values():
+            ids = memory.states if rule_id is None else {rule_id} & memory.states.keys()
+            for each in ids:
+                state = memory.states[each]
+                if state.phase in (Phase.FIRING, Phase.RECOVERING):
+                    yield each, memory.symbol, state
+
+    def is_finished(self, rule: Rule) -> bool:
+        """Whether `once` has ended a rule for every symbol that it can mean."""
+        names = rule.selection.names(self.catalog)
+        memories = [self.symbols.get(name) for name in names or ()]
+        return bool(memories) and all(
+            memory is not None and memory.states.get(rule.id, IDLE).ended for memory in memories
+        )
 
     def rename_rules(self, names: Mapping[str, str], rules: Sequence[Rule]) -> None:
         """Follows rules to new ids, which are those of `rules`; their states stay as they are."""
         for memory in self.symbols.values():
             memory.rename(names)
-        for symbol, saved in self._restored.items():
-            self._restored[symbol] = [
-                replace(change, rule_id=names.get(change.rule_id, change.rule_id))
-                for change in saved
-            ]
+        self._leftover.rename(names)
         self._dirty = {(names.get(key[0], key[0]), key[1]): on for key, on in self._dirty.items()}
         self._due = {(names.get(key[0], key[0]), key[1]): pair for key, pair in self._due.items()}
         self._set_rules(tuple(rules))
@@ -183,13 +198,13 @@ class Engine:
         """
         changes, self._changes = self._changes, Changes()
         waiting: dict[tuple[str, str], bool] = {}
-        fingerprints = {rule.id: rule.fingerprint for rule in self._rules}
         for (rule_id, symbol), urgent in self._dirty.items():
             if not urgent and not everything:
                 waiting[rule_id, symbol] = False
-            elif rule_id in fingerprints:
+            elif rule_id in self._positions:
+                fingerprint = self._rules[self._positions[rule_id]].fingerprint
                 state = self.symbols[symbol].states.get(rule_id, IDLE)
-                changes.states.append(StateChange(rule_id, fingerprints[rule_id], symbol, state))
+                changes.states.append(StateChange(rule_id, fingerprint, symbol, state))
         self._dirty = waiting
         return changes
 
@@ -234,25 +249,22 @@ class Engine:
 
     def _wake(self, memory: SymbolMemory) -> None:
         """A symbol's first tick: its rules, and what an earlier run left of it."""
-        restored = self._restored.pop(memory.symbol, [])
-        memory.states = {saved.rule_id: saved.state for saved in restored}
+        states, samples = self._leftover.take(memory.symbol)
+        memory.states = {saved.rule_id: saved.state for saved in states}
         self._select(memory)
         selected = {rule.id: rule for rule in memory.rules}
-        for saved in restored:
+        for saved in states:
             if saved.rule_id in selected:
                 self._follow(selected[saved.rule_id], memory, saved.state)
             else:
-                memory.states.pop(saved.rule_id, None)
-                self._changes.ended.append(
-                    Ended(saved.rule_id, saved.fingerprint, saved.symbol, saved.state)
-                )
-        memory.restore(self._saved_samples.pop(memory.symbol, []))
+                del memory.states[saved.rule_id]
+                self._changes.ended.append(ended_of(saved))
+        memory.restore(samples)
 
     def _select(self, memory: SymbolMemory) -> None:
-        now, otherwise = (
-            self._index.for_symbol(memory.symbol, self.catalog, funded=funded)
-            for funded in _either(memory.tick.next_funding_time > 0)
-        )
+        funded = memory.tick.next_funding_time > 0
+        now = self._index.for_symbol(memory.symbol, self.catalog, funded=funded)
+        otherwise = self._index.for_symbol(memory.symbol, self.catalog, funded=not funded)
         ids = {rule.id for rule in now}
         self._end(memory, [rule for rule in memory.rules if rule.id not in ids])
         # What was known stays known, also while T = 0 keeps a rule from selecting the symbol.
@@ -266,14 +278,6 @@ class Engine:
             self._dirty.pop((rule.id, memory.symbol), None)
             if state is not None:
                 self._changes.ended.append(Ended(rule.id, rule.fingerprint, memory.symbol, state))
-
-    def _end_restored(self, rule_ids: set[str]) -> None:
-        for symbol, saved in self._restored.items():
-            gone = [change for change in saved if change.rule_id in rule_ids]
-            self._restored[symbol] = [change for change in saved if change not in gone]
-            self._changes.ended += [
-                Ended(change.rule_id, change.fingerprint, symbol, change.state) for change in gone
-            ]
 
     def _set_rules(self, rules: tuple[Rule, ...]) -> None:
         if self.clock:
@@ -298,7 +302,7 @@ class Engine:
         if self._next_end is not None and self.clock >= self._next_end:
             over = {r.id for r in self._rules if r.ends_at is not None and r.ends_at <= self.clock}
             self._changes.expired += [rule.id for rule in self._rules if rule.id in over]
-            self.replace_rules([rule for rule in self._rules if rule.id not in over])
+            self.retire(over)
 
     def _moved_by_time(self) -> list[tuple[Rule, SymbolMemory]]:
         if self._funding_pairs is None:
@@ -332,7 +336,7 @@ class Engine:
         if after is not before:
             self._follow(rule, memory, after)
             key = (rule.id, memory.symbol)
-            self._dirty[key] = self._dirty.get(key, False) or _durable(before) != _durable(after)
+            self._dirty[key] = self._dirty.get(key, False) or durable(before) != durable(after)
         if result.told is None:
             return None
         already = result.told is Kind.FIRED and memory.began_true(rule, result.episode.since)
@@ -346,28 +350,6 @@ class Engine:
         else:
             self._due.pop(key, None)
 
-    def _keep_samples(
-        self, memory: SymbolMemory, reading: Reading, kept: Sequence[SeriesKey]
-    ) -> None:
-        for name, _ in kept:
-            value = reading.value(name)
-            if value is not None:
-                self._changes.samples.append(
-                    SampleKept(memory.symbol, name, reading.now, str(value.exact))
-                )
-
-
-def _either(first: bool) -> tuple[bool, bool]:
-    return first, not first
-
 
 def _created(rule: Rule, now: int) -> Rule:
     return rule if rule.created_at else replace(rule, created_at=now)
-
-
-def _durable(state: State) -> tuple[object, ...]:
-    """What a restart must find again; the rest is rebuilt by the next ticks."""
-    return (
-        state.phase, state.since, state.hold_since, state.told, state.fired_at, state.told_at,
-        state.reminders, state.ended, state.sides,
-    )  # fmt: skip

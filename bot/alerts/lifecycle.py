@@ -70,6 +70,14 @@ IDLE = State()
 _Record = TypeVar("_Record", bound=msgspec.Struct)
 
 
+def durable(state: State) -> tuple[object, ...]:
+    """What a restart must find again; the rest is rebuilt by the next ticks."""
+    return (
+        state.phase, state.since, state.hold_since, state.told, state.fired_at, state.told_at,
+        state.reminders, state.ended, state.sides,
+    )  # fmt: skip
+
+
 class Step(msgspec.Struct, frozen=True, gc=False):
     """A decision: the state after it, what is to be told, and why."""
 

@@ -1,8 +1,9 @@
 """What the engine remembers of one symbol: its last tick, its interval, its windows' history."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
+from bot.alerts.changes import SampleKept
 from bot.alerts.lifecycle import Phase, State
 from bot.market.catalog import Catalog, Funding
 from bot.market.history import FINE_WINDOW, Series
@@ -104,18 +105,21 @@ class SymbolMemory:
         }
         self.rules = self.checks = ()  # of the old ids; nothing ends by that
 
-    def remember(self, reading: Reading) -> list[SeriesKey]:
-        """Adds a fresh reading to the history; returns the coarse series that kept a sample."""
+    def remember(self, reading: Reading) -> list[SampleKept]:
+        """Adds what a reading knows to the history; returns the minute samples that it makes."""
         kept = []
-        for key, series in self.series.items():
-            value = reading.value(key[0])
+        for (field, _), series in self.series.items():
+            value = reading.value(field)
             if value is not None and series.add(reading.now, value) and series.coarse:
-                kept.append(key)
+                kept.append(SampleKept(self.symbol, field, reading.now, str(value.exact)))
         return kept
 
-    def select(self, rules: tuple[Rule, ...], looking_back: Iterable[Rule]) -> None:
+    def select(self, rules: tuple[Rule, ...], looking_back: Sequence[Rule]) -> None:
         """Takes the rules that are about this symbol, and those whose history is to be kept."""
         self.rules = rules
+        known = {rule.id for rule in looking_back}
+        self.awaiting &= known
+        self._first_after = {key: at for key, at in self._first_after.items() if key in known}
         self.checks = tuple(
             (rule, None if rule.condition.is_instant else rule.condition.check) for rule in rules
         )

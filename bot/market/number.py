@@ -10,6 +10,8 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 # Longer texts and larger exponents name no price or rate; they would only cost time to be exact.
 _MAX_LENGTH = 100
 _MAX_EXPONENT = 300
+# Beyond these a number is no price or rate either, and quotients of two would leave the floats.
+_SMALLEST, _LARGEST = 1e-100, 1e100
 
 
 class Value:
@@ -53,7 +55,10 @@ def parse_number(text: str) -> Value | None:
     _, _, exponent = text.lower().partition("e")
     if exponent and abs(int(exponent)) > _MAX_EXPONENT:
         return None
-    return Value(float(text), Fraction, text)
+    approx = float(text)
+    if approx != 0 and not _SMALLEST < abs(approx) < _LARGEST:
+        return None
+    return Value(approx, Fraction, text)
 
 
 def compare(value: Value, threshold: Value) -> int:

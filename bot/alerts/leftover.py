@@ -1,0 +1,64 @@
+"""What an earlier run left, waiting for the first tick of its symbol."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+
+import msgspec
+
+from bot.alerts.changes import Ended, SampleKept, StateChange
+from bot.alerts.lifecycle import Phase, State
+
+
+class Leftover:
+    """Saved states and minute samples by symbol."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, list[StateChange]] = {}
+        self._samples: dict[str, list[tuple[str, int, str]]] = {}
+
+    def keep(
+        self, states: Iterable[StateChange], samples: Iterable[SampleKept], alive_at: int, gap: int
+    ) -> None:
+        """Takes states and samples; `alive_at` is the last sign of life (ms).
+
+        A hold whose truth was known up to that moment, give or take `gap` (ms), counts as known
+        at it: only the downtime that followed can break it.
+        """
+        for saved in states:
+            kept = replace(saved, state=_woken(saved.state, alive_at, gap))
+            self._states.setdefault(saved.symbol, []).append(kept)
+        for sample in sorted(samples, key=lambda sample: sample.time):
+            row = (sample.field, sample.time, sample.value)
+            self._samples.setdefault(sample.symbol, []).append(row)
+
+    def take(self, symbol: str) -> tuple[list[StateChange], list[tuple[str, int, str]]]:
+        """The states and samples of a symbol that has come; they wait no longer."""
+        return self._states.pop(symbol, []), self._samples.pop(symbol, [])
+
+    def end(self, rule_ids: Collection[str]) -> list[Ended]:
+        """Lets go of the states of rules that are no more."""
+        ended: list[Ended] = []
+        for symbol, saved in self._states.items():
+            gone = [change for change in saved if change.rule_id in rule_ids]
+            self._states[symbol] = [change for change in saved if change not in gone]
+            ended += map(ended_of, gone)
+        return ended
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Follows rules to new ids."""
+        for symbol, saved in self._states.items():
+            self._states[symbol] = [
+                replace(change, rule_id=names.get(change.rule_id, change.rule_id))
+                for change in saved
+            ]
+
+
+def ended_of(change: StateChange) -> Ended:
+    return Ended(change.rule_id, change.fingerprint, change.symbol, change.state)
+
+
+def _woken(state: State, alive_at: int, gap: int) -> State:
+    held = state.phase in (Phase.PENDING, Phase.RECOVERING)
+    unbroken = held and state.known_at < alive_at <= state.known_at + gap
+    known_at = alive_at if unbroken else state.known_at
+    return msgspec.structs.replace(state, known_at=known_at, over=None)
