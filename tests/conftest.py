@@ -1,5 +1,6 @@
-"""What holds for every test."""
+"""What holds for every test: how examples are drawn, and the closing words of long tests."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # The same examples on every machine, busy or not: an example's time says nothing there. New ones
@@ -13,3 +14,19 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints what tests recorded as their `summary`, also from xdist's workers."""
+    said = [
+        str(words)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for name, words in report.user_properties
+        if name == "summary"
+    ]
+    if said:
+        terminalreporter.section("counts")
+        for words in said:
+            terminalreporter.write_line(words)

@@ -1,0 +1,150 @@
+"""A market that goes up and down, people who type, and somebody who kills the program.
+
+Everything waits for what it expects before it goes on, so what each chat must have been told is
+known here exactly and not read from the program's own records.
+"""
+
+import asyncio
+import random
+import sqlite3
+from dataclasses import dataclass, field
+
+from tests.app.program import Place, Run
+from tests.torture.ledger import MARK, Ledger, Told, high, low
+
+CHATS = (7, 8, 9)  # hear alerts
+TYPIST = 10
+WIDE = "LTCUSDT"  # a rule for all of them
+OF_FILE = {7: "ETHUSDT", 8: "XRPUSDT", 9: "ADAUSDT"}
+OF_WATCH = {7: "BNBUSDT", 8: "LINKUSDT", 9: "SUIUSDT"}
+PATIENCE = 180.0  # s; a busy machine starts the program slowly, and it is killed meanwhile
+WAITING = "status IN ('new', 'leased', 'uncertain')"
+
+
+@dataclass
+class Swing:
+    """A symbol that goes over its threshold and back, each time when all have heard the last."""
+
+    chats: tuple[int, ...]
+    symbol: str
+    done: list[tuple[int, bool]] = field(default_factory=list)
+
+    async def go_on(self, crowd: "Crowd") -> None:
+        number = 0
+        while not crowd.ended.is_set():
+            number += 1
+            for over in (False, True):
+                rate = low(number) if over else high(number)
+                crowd.place.venue.set_row(self.symbol, rate=rate)
+                self.done.append((number, over))
+                for chat_id in self.chats:
+                    await crowd.hears(Told(chat_id, self.symbol, over, number))
+                await asyncio.sleep(crowd.chance.uniform(0, 0.4))
+
+
+@dataclass
+class Typist:
+    """Somebody who makes watches and removes some; `answers` are words of each answer, in order."""
+
+    lines: dict[int, str] = field(default_factory=dict)  # by number, what must be left
+    answers: list[str] = field(default_factory=list)
+    said: int = 0
+
+    async def go_on(self, crowd: "Crowd") -> None:
+        telegram = crowd.place.telegram
+        made = 0
+        while not crowd.ended.is_set():
+            if self.lines and crowd.chance.random() < 0.3:
+                number = crowd.chance.choice(list(self.lines))
+                self.answers.append(f"/watch {self.lines.pop(number)}")
+                telegram.say(TYPIST, f"/unwatch {number}")
+            else:
+                made += 1
+                self.lines[made] = f"BTCUSDT mark > {1_000_000 + made}"
+                self.answers.append(f"#{made}")
+                telegram.say(TYPIST, f"/watch {self.lines[made]}")
+            self.said += 1
+            await telegram.wait_for(lambda: self.said - len(self.heard(crowd)) < 4, PATIENCE)
+            await asyncio.sleep(crowd.chance.uniform(0, 0.5))
+        await telegram.wait_for(lambda: self.said == len(self.heard(crowd)), PATIENCE)
+
+    def heard(self, crowd: "Crowd") -> dict[str, list[bool]]:
+        """Every answer by its text, with whether each copy bore the mark."""
+        heard: dict[str, list[bool]] = {}
+        for message in crowd.place.telegram.to(TYPIST):
+            kept = [line for line in message.text.split("\n") if MARK not in line]
+            heard.setdefault("\n".join(kept).strip(), []).append(MARK in message.text)
+        return heard
+
+
+class Crowd:
+    """All of them around one place."""
+
+    def __init__(self, place: Place, seed: int) -> None:
+        self.place = place
+        self.chance = random.Random(seed)
+        self.ledger = Ledger(place.telegram)
+        self.ended = asyncio.Event()
+        own = [(chat, symbol) for of in (OF_FILE, OF_WATCH) for chat, symbol in of.items()]
+        self.swings = [Swing((chat,), symbol) for chat, symbol in own]
+        self.swings.append(Swing(CHATS, WIDE))
+        self.typist = Typist()
+
+    def prepare(self) -> None:
+        rules = [
+            f'{{name: own-{chat}, symbols: {symbol}, when: "rate > 0.1%", to: [{chat}]}}'
+            for chat, symbol in OF_FILE.items()
+        ]
+        rules.append(f'{{name: wide, symbols: {WIDE}, when: "rate > 0.1%", to: {list(CHATS)}}}')
+        self.place.write_rules(*rules)
+        for swing in self.swings:
+            self.place.venue.set_row(swing.symbol, rate=low(0))
+        for chat_id in (*CHATS, TYPIST):
+            self.place.telegram.add_chat(chat_id, "private")
+        for chat_id, symbol in OF_WATCH.items():
+            self.place.telegram.say(chat_id, f"/watch {symbol} rate > 0.1%")
+
+    def start(self) -> Run:
+        return self.place.start(ADMINS=",".join(map(str, (*CHATS, TYPIST))), LOG_LEVEL="info")
+
+    async def hears(self, told: Told) -> None:
+        await self.place.telegram.wait_for(lambda: self.ledger.heard(told), PATIENCE)
+
+    async def live_through(self, rounds: int) -> None:
+        """So many lives of the program, each ended by SIGKILL, then one in which all is heard."""
+        async with asyncio.TaskGroup() as people:
+            going = [people.create_task(swing.go_on(self)) for swing in self.swings]
+            going.append(people.create_task(self.typist.go_on(self)))
+            for _ in range(rounds):
+                async with self.start() as run:
+                    await self._moment(run)
+                    await run.kill()
+            self.ended.set()
+            async with self.start() as run:
+                await asyncio.wait(going)
+                await self._nothing_waits()
+                await run.kill()
+
+    async def _moment(self, run: Run) -> None:
+        """While it starts, while it works, or while a message is on its way."""
+        which = self.chance.choice(("starting", "working", "sending"))
+        if which == "starting":
+            await asyncio.sleep(self.chance.uniform(0, 2))
+            return
+        await run.said("Rows flow", within=PATIENCE)
+        if which == "working":
+            await asyncio.sleep(self.chance.uniform(0, 1.5))
+            return
+        begun = len(self.place.telegram.messages)
+        await self.place.telegram.wait_for(
+            lambda: len(self.place.telegram.messages) > begun, PATIENCE
+        )
+
+    async def _nothing_waits(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while self.stored(f"SELECT count(*) FROM outbox WHERE {WAITING}") != [(0,)]:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)  # a database rings no bell
+
+    def stored(self, query: str) -> list[tuple[object, ...]]:
+        with sqlite3.connect(f"file:{self.place.folder}/bot.db?mode=ro", uri=True) as database:
+            return database.execute(query).fetchall()
