@@ -27,9 +27,9 @@ def _words(text: str) -> list[str]:
 
 WORDS = _words(
     """rate rate8h apr basis mark index settle funding interval cap change( min( max( avg( abs( | (
-    ) > >= < <= ≥ ＜ = crosses above below and or not AND 1 0 0.05% 5bp -1e-4 +.5 1e999 1k 10m 1h30m
-    0s 24h 1m , % ％ ９ for clear keep cooldown repeat once until severity quiet resolved # . note on
-    off info 30s 2026-12-31 "x “ ' BTC BTCUSDT ALL !*USDC @majors 币安人生USDT perp"""
+    ) > >= < <= ≥ ＜ = crosses above below and or not AND 1 0 0.05% 5bp -1e-4 +.5 1e999 1k 10m
+    1h30m 0s 24h 1m , % ％ ９ for clear keep cooldown repeat once until severity quiet resolved # .
+    note on off info 30s 2026-12-31 "x “ ' BTC BTCUSDT ALL !*USDC @majors 币安人生USDT perp"""
 )
 WORDS += ["\x00", "\u2028", "\ud800", " "]
 KEYS = _words(
