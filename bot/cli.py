@@ -23,10 +23,10 @@ from bot.rules.rules_file import (
     read_rules_file,
     symbol_problems,
 )
-from bot.rules.yaml_file import Problem
 from bot.settings import Settings, SettingsError, load_settings
 
-DONE, WRONG, USAGE, UNREACHABLE = 0, 1, 2, 3
+WRONG, USAGE = 1, 2
+STOP_WITHIN = 4.5  # s from the signal to the end; what is unsent then is sent by the next start
 
 app = typer.Typer(
     name="fundingbot",
@@ -197,8 +197,8 @@ def _check(path: Path, catalog: Catalog) -> list[str]:
     except OSError as error:
         return [f"{path}:1:1: cannot be read: {error.strerror or error}"]
     except RulesFileError as error:
-        return [_place(path, problem) for problem in error.problems]
-    return [_place(path, problem) for problem in symbol_problems(file, catalog)]
+        return [f"{path}:{problem}" for problem in error.problems]
+    return [f"{path}:{problem}" for problem in symbol_problems(file, catalog)]
 
 
 def _rules(path: Path) -> RulesFile:
@@ -207,11 +207,7 @@ def _rules(path: Path) -> RulesFile:
     except OSError as error:
         _fail(USAGE, f"{path}: cannot be read: {error.strerror or error}")
     except RulesFileError as error:
-        _fail(USAGE, "\n".join(_place(path, problem) for problem in error.problems))
-
-
-def _place(path: Path, problem: Problem) -> str:
-    return f"{path}:{problem.line}:{problem.column}: {problem.message}"
+        _fail(USAGE, "\n".join(f"{path}:{problem}" for problem in error.problems))
 
 
 def _catalog(paths: list[Path]) -> Catalog:
@@ -225,12 +221,21 @@ def _catalog(paths: list[Path]) -> Catalog:
 
 
 async def _until_stopped(start: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    """Runs until done, or until SIGINT or SIGTERM asks it to stop."""
+    """Runs until done, or until SIGINT or SIGTERM asks it to stop, and not much longer."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await start(stop)
+    work = asyncio.ensure_future(start(stop))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    _, late = await asyncio.wait({work}, timeout=STOP_WITHIN)
+    if late:
+        work.cancel()
+        await asyncio.wait({work}, timeout=0.3)
+    else:
+        work.result()
 
 
 def _fail(code: int, text: str) -> NoReturn:

@@ -17,7 +17,6 @@ from bot.alerts.engine import Engine
 from bot.app.desk import Desk
 from bot.app.rules_source import RulesSource, Start
 from bot.app.run import Program, Wiring, build
-from bot.app.world import ON
 from bot.locale import formats
 from bot.market.reading import Reading
 from bot.market.stream import StreamSettings
@@ -62,7 +61,7 @@ async def run_demo(stop: asyncio.Event, *, seconds: float | None, seed: int) -> 
     say("Three rules watch it: extreme funding, rich basis, a payment coming up.\n")
     async with Simulator(SimulatorSettings(seed=seed, settlement_in=SETTLEMENT_IN)) as simulator:
         board = Board()
-        async with build(_wiring(simulator, board)) as program:
+        async with build(_wiring(simulator, board), stop) as program:
             if seconds is not None:
                 asyncio.get_running_loop().call_later(seconds, stop.set)
             drawing = asyncio.create_task(board.draw(program))
@@ -150,9 +149,7 @@ class Board:
 
 def market_table(readings: Sequence[Reading], engine: Engine) -> Table:
     """The symbols with the most extreme funding, and how many alerts are on."""
-    on = sum(
-        state.phase in ON for memory in engine.symbols.values() for state in memory.states.values()
-    )
+    on = sum(1 for _ in engine.on())
     table = Table(title=f"{len(readings)} symbols, {on} alerts on", title_justify="left")
     for heading in ("symbol", "rate per 8 h", "APR", "basis", "mark", "funding in"):
         table.add_column(heading, justify="left" if heading == "symbol" else "right")

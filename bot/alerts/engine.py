@@ -229,6 +229,11 @@ class Engine:
         stale = self.clock - memory.tick.event_time > self.stale_after
         return memory.reading(self.catalog, self.clock, by_tick=False, stale=stale)
 
+    def read(self, tick: Tick, now: int) -> Reading:
+        """The fields of a row that is looked at and not decided on."""
+        stale = now - tick.event_time > self.stale_after
+        return SymbolMemory(tick, 0).reading(self.catalog, now, by_tick=False, stale=stale)
+
     def _admit(self, tick: Tick) -> SymbolMemory | None:
         memory = self.symbols.get(tick.symbol)
         if memory is not None and tick.event_time <= memory.tick.event_time:

@@ -1,6 +1,6 @@
 """What the notifier asks and tells about chats and faults, answered by the desk."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from bot.app.desk import Desk
 from bot.notify.item import Reader
@@ -11,9 +11,9 @@ from bot.store.records import ChatRow
 class NotifierChats:
     """The chats of the desk, as the notifier sees them."""
 
-    def __init__(self, desk: Desk, moved: Callable[[int, int, Mapping[str, str]], None]) -> None:
+    def __init__(self, desk: Desk, move: Callable[[int, int], Awaitable[None]]) -> None:
         self._desk = desk
-        self._moved = moved
+        self._move = move
 
     def reader(self, chat_id: int) -> Reader:
         return self._desk.reader(chat_id)
@@ -24,8 +24,8 @@ class NotifierChats:
     def changed(self, row: ChatRow) -> None:
         self._desk.chats[row.chat_id] = row
 
-    def moved(self, old: int, new: int, renamed: Mapping[str, str]) -> None:
-        self._moved(old, new, renamed)
+    async def move(self, old: int, new: int) -> None:
+        await self._move(old, new)
 
 
 class NotifierFaults:
@@ -41,12 +41,18 @@ class NotifierFaults:
         self._raised = raised
         self._cleared = cleared
         self._happened = happened
+        self._topics: set[str] = set()  # whose end was told
 
     def raised(self, kind: str, text: str) -> None:
-        if kind == REFUSED or kind.startswith("topic "):
+        if kind == REFUSED:
             self._happened(text)
+        elif kind.startswith("topic "):
+            if kind not in self._topics:
+                self._topics.add(kind)
+                self._happened(text)
         elif kind != DATABASE:
             self._raised(kind, text)
 
     def cleared(self, kind: str) -> None:
-        self._cleared(kind)
+        if kind != DATABASE:
+            self._cleared(kind)

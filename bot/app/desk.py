@@ -11,6 +11,7 @@ from bot.rules.book import Book
 from bot.rules.rule import Chat, Rule, Target
 from bot.rules.rules_file import RulesFile
 from bot.rules.watch_line import WatchLineError, parse_watch, watch_rule
+from bot.store import merge
 from bot.store.records import ChatRow, Watch
 
 TERMINAL = 0  # the chat of a run without Telegram: the terminal
@@ -79,6 +80,15 @@ class Desk:
             book = book if rule is None else book.with_watch(rule)
         return book
 
+    def retire(self, rule_ids: Iterable[str]) -> list[Watch]:
+        """Lets go of rules that have run their course; returns the watches among them."""
+        gone = set(rule_ids)
+        self.book = Book.of(
+            (rule for rule in self.book.file_rules if rule.id not in gone),
+            (rule for rule in self.book.watch_rules if rule.id not in gone),
+        )
+        return [self.watches.pop(rule_id) for rule_id in gone & self.watches.keys()]
+
     def joined(self, file_rules: Iterable[Rule]) -> Book:
         """The book of these file rules and all watches, read anew with the present groups."""
         rules = [self._watch_rule(watch) for watch in self.watches.values()]
@@ -93,9 +103,10 @@ class Desk:
             chat_id = new if watch.chat_id == old else watch.chat_id
             watches[name] = msgspec.structs.replace(watch, chat_id=chat_id, number=number)
         self.watches = watches
-        row = self.chats.pop(old, None)
-        if row is not None:
-            self.chats[new] = msgspec.structs.replace(row, chat_id=new, kind="supergroup")
+        row = merge.moved(self.chats.pop(old, None), self.chats.get(new), new)
+        numbers = [watch.number for watch in watches.values() if watch.chat_id == new]
+        following = max([row.next_watch, *(number + 1 for number in numbers)])
+        self.chats[new] = msgspec.structs.replace(row, next_watch=following)
         self.book = self.joined(
             replace(rule, targets=tuple(_moved(target, old, new) for target in rule.targets))
             for rule in self.book.file_rules

@@ -1,9 +1,11 @@
 """What has been decided and is not stored yet: it survives a store that cannot write."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+import msgspec
 
 from bot.alerts.changes import Changes
-from bot.store.records import Commit, OutboxKind, OutboxRow, Sample, SavedState, StateKey
+from bot.store.records import Commit, OutboxKind, OutboxRow, Sample, SavedState, StateKey, Watch
 
 
 class Draft:
@@ -18,6 +20,7 @@ class Draft:
         self._samples: list[Sample] = []
         self._outbox: list[OutboxRow] = []
         self._facts: dict[str, str] = {}
+        self._unwatched: list[tuple[int, int]] = []
 
     def add(self, changes: Changes) -> None:
         for end in changes.ended:
@@ -38,9 +41,34 @@ class Draft:
     def add_fact(self, name: str, value: str) -> None:
         self._facts[name] = value
 
+    def add_unwatched(self, watches: Iterable[Watch]) -> None:
+        """Watches that have run their course."""
+        self._unwatched += [(watch.chat_id, watch.number) for watch in watches]
+
+    def rename(self, names: Mapping[str, str], old: int, new: int) -> None:
+        """Follows a chat to its new id, and its watches' rules to theirs."""
+        self._ended = [_renamed(key, names) for key in self._ended]
+        renamed = [
+            SavedState(_renamed(saved.key, names), saved.state) for saved in self._states.values()
+        ]
+        self._states = {saved.key: saved for saved in renamed}
+        self._outbox = [
+            msgspec.structs.replace(row, chat_id=new, rule_id=names.get(row.rule_id, row.rule_id))
+            if row.chat_id == old
+            else row
+            for row in self._outbox
+        ]
+
     @property
     def is_empty(self) -> bool:
-        return not (self._states or self._ended or self._samples or self._outbox or self._facts)
+        return not (
+            self._states
+            or self._ended
+            or self._samples
+            or self._outbox
+            or self._facts
+            or self._unwatched
+        )
 
     def commit(self) -> Commit:
         """All of it as one transaction."""
@@ -50,7 +78,12 @@ class Draft:
             samples=tuple(self._samples),
             outbox=tuple(self._outbox),
             facts=dict(self._facts),
+            unwatched=tuple(self._unwatched),
         )
+
+
+def _renamed(key: StateKey, names: Mapping[str, str]) -> StateKey:
+    return msgspec.structs.replace(key, rule_id=names.get(key.rule_id, key.rule_id))
 
 
 def _belongs(row: OutboxRow, key: StateKey) -> bool:

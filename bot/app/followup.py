@@ -2,9 +2,9 @@
 
 from bot.alerts.changes import Ended
 from bot.alerts.engine import Engine
+from bot.alerts.lifecycle import Kind
 from bot.app import texts
 from bot.app.desk import Desk
-from bot.app.world import ON
 from bot.locale import translator
 from bot.notify.channel import Written
 from bot.notify.item import Item
@@ -17,31 +17,30 @@ from bot.store.records import OutboxRow
 
 def still_on(engine: Engine, desk: Desk, chat_id: int) -> list[texts.StillOn]:
     """The told alerts of a chat that are on, the oldest first."""
-    rows = []
-    for rule in engine.rules:
-        if not any(target.chat_id == chat_id for target in desk.targets(rule)):
-            continue
-        for memory in engine.symbols.values():
-            state = memory.states.get(rule.id)
-            if state is not None and state.phase in ON and state.told:
-                rows.append(texts.StillOn(rule.name, memory.symbol, state.since))
+    rows = [
+        texts.StillOn(rule.name, symbol, state.since)
+        for rule_id, symbol, state in engine.on()
+        if state.told
+        and (rule := desk.book.rule(rule_id)) is not None
+        and any(target.chat_id == chat_id for target in desk.targets(rule))
+    ]
     return sorted(rows, key=lambda row: row.since)
 
 
-async def ended_rows(
-    store: Store, end: Ended, target: Target, desk: Desk, now: int
-) -> list[OutboxRow]:
-    """Edits of the firing messages of an episode that ended with its rule.
+async def ended_rows(store: Store, end: Ended, desk: Desk, now: int) -> list[OutboxRow]:
+    """Edits of the firing messages of an episode that ended with its rule, in every chat.
 
     A message that tells of several alerts stays as it is: the others are still true.
     """
-    reader = desk.reader(target.chat_id)
-    mark = texts.rule_ended(translator(reader.language))
-    told = await store.chat_rows(target.chat_id, end.rule_id, end.symbol, end.state.since)
-    rows = []
-    for row in told[:1]:
-        if row.message_id is None or len(await store.message_rows(row.chat_id, row.id)) > 1:
+    rows: list[OutboxRow] = []
+    for row in await store.episode_rows(end.rule_id, end.symbol, end.state.since):
+        fired = event_of(row).kind is Kind.FIRED
+        if not fired or row.message_id is None:
             continue
+        if len(await store.message_rows(row.chat_id, row.id)) > 1:
+            continue
+        reader = desk.reader(row.chat_id)
+        mark = texts.rule_ended(translator(reader.language))
         written = write([Item(row.id, event_of(row))], reader)
         edited = Written(f"{written.text}\n{mark}", silent=True, edit_of=row.message_id)
         rows.append(edit_row(f"ended {row.key}", Target(row.chat_id, row.topic), edited, now))

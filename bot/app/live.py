@@ -4,7 +4,8 @@ Whatever changes the engine or the store goes through here, one at a time.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -49,6 +50,15 @@ class Parts:
     metrics: Metrics
 
 
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Another book, and what is to be kept and said with it."""
+
+    book: Book
+    facts: Mapping[str, str]
+    notices: Sequence[OutboxRow] = ()
+
+
 class Live:
     """Takes ticks, time, commands, rules and catalogs; records what follows; wakes the notifier."""
 
@@ -59,7 +69,7 @@ class Live:
         now: Callable[[], int],
         wall: Callable[[], int],
         wake: Callable[[], None],
-        say_unrecorded: Callable[[OutboxRow], Awaitable[None]],
+        say_unrecorded: Callable[[OutboxRow], None],
     ) -> None:
         self.engine = parts.engine
         self.desk = parts.desk
@@ -72,7 +82,7 @@ class Live:
         self._say_unrecorded = say_unrecorded
         self._draft = Draft()
         self._lock = asyncio.Lock()
-        self._to_mark: list[tuple[Ended, tuple[Target, ...]]] = []
+        self._to_mark: list[Ended] = []
 
     async def take(self, ticks: Sequence[Tick]) -> None:
         """Decides on a frame."""
@@ -89,31 +99,27 @@ class Live:
                 self._draft.add_fact(ALIVE_AT, str(self.engine.clock))
             await self._record()
 
-    async def replace_rules(
-        self, book: Book, facts: dict[str, str], notices: Iterable[OutboxRow] = ()
-    ) -> None:
-        """Swaps the book; the facts and notices about it go into the same transaction."""
+    async def replace_rules(self, plan: Callable[[], Replacement]) -> None:
+        """Swaps the book for the one that `plan` makes of the present state of things."""
         async with self._lock:
-            self._swap(book)
-            for name, value in facts.items():
-                self._draft.add_fact(name, value)
-            self._draft.add_rows(notices)
+            made = plan()
+            self._swap(made.book)
+            self._add_facts(made.facts)
+            self._draft.add_rows(made.notices)
             await self._record()
 
     async def replace_catalog(self, catalog: Catalog, facts: dict[str, str]) -> None:
         async with self._lock:
             self.engine.replace_catalog(catalog)
             self._collect(self.engine.changes())
-            for name, value in facts.items():
-                self._draft.add_fact(name, value)
+            self._add_facts(facts)
             await self._record()
 
     async def note(self, rows: Iterable[OutboxRow], facts: dict[str, str] | None = None) -> None:
         """Records notices and facts of the program's own."""
         async with self._lock:
             self._draft.add_rows(rows)
-            for name, value in (facts or {}).items():
-                self._draft.add_fact(name, value)
+            self._add_facts(facts or {})
             await self._record()
 
     async def fault(self, kind: str, text: Text) -> None:
@@ -140,17 +146,43 @@ class Live:
         if over:
             self._wake()
 
-    async def apply(self, request: Request, answer: Answer) -> None:
+    async def apply(self, request: Request, answer: Answer, base: ChatRow | None) -> None:
         """Commits the effects of an update with its id, once, then lets the engine follow.
+
+        `base` is the chat's row that the answer was decided on: what has changed since stays.
 
         Raises:
             StoreError: nothing was committed; the update is to be handled again.
         """
         async with self._lock:
+            if answer.moved_to:
+                await self._move_chat(request.chat_id, answer.moved_to)
+            chats = tuple(self._merged(chat, base) for chat in answer.chats)
+            answer = dataclasses.replace(answer, chats=chats)
             commit = answer.commit(request, self.wall(), self._claim(answer))
             if (await self._store.commit(commit)).applied:
-                await self._follow(request, answer)
+                await self._follow(answer)
         self._wake()
+
+    async def move_chat(self, old: int, new: int) -> None:
+        """Follows a group that became a supergroup, in the store and here."""
+        async with self._lock:
+            await self._move_chat(old, new)
+
+    async def _move_chat(self, old: int, new: int) -> None:
+        renamed = await self._store.move_chat(old, new)
+        self._draft.rename(renamed, old, new)
+        self.desk.move_chat(old, new, renamed)
+        self.engine.rename_rules(renamed, self.desk.book.rules)
+
+    def _merged(self, chat: ChatRow, base: ChatRow | None) -> ChatRow:
+        """A chat's row as it is now, with what an answer changed of `base`."""
+        now = self.desk.chats.get(chat.chat_id)
+        if now is None or base is None or base.chat_id != chat.chat_id:
+            return chat
+        names = chat.__struct_fields__
+        changed = {n: getattr(chat, n) for n in names if getattr(chat, n) != getattr(base, n)}
+        return msgspec.structs.replace(now, **changed)
 
     def _heard_nothing(self, chat: ChatRow, head: Text) -> OutboxRow:
         """Tells a chat that was muted or out of reach what is still on."""
@@ -166,55 +198,57 @@ class Live:
         claimed = sorted({*self.desk.claimed_admins, answer.claim})
         return {ADMINS: ",".join(map(str, claimed)), CLAIM_CODE: ""}
 
-    async def _follow(self, request: Request, answer: Answer) -> None:
+    async def _follow(self, answer: Answer) -> None:
         """What was committed becomes true here."""
         if answer.claim is not None:
             self.desk.claimed_admins |= {answer.claim}
             self.desk.claim_code = None
+            row = self.desk.chats.get(answer.claim) or ChatRow(answer.claim)
+            self._draft.add_rows([self._heard_nothing(row, texts.chat_claimed)])
         for chat in answer.chats:
             before = self.desk.chats.get(chat.chat_id)
             self.desk.chats[chat.chat_id] = chat
             if before is not None and before.disabled and not chat.disabled:
                 self.faults.forget(f"chat {chat.chat_id}")
                 self._draft.add_rows([self._heard_nothing(chat, texts.chat_reached)])
-        await self._record()
         if answer.watches or answer.unwatched:
             self._swap(self.desk.with_watches(answer.watches, answer.unwatched))
-            await self._record()
-        if answer.moved_to:
-            old, new = request.chat_id, answer.moved_to
-            self.follow_chat(old, new, await self._store.move_chat(old, new))
-
-    def follow_chat(self, old: int, new: int, renamed: Mapping[str, str]) -> None:
-        """Follows a group that became a supergroup; `renamed` has its watches' rule ids."""
-        self.desk.move_chat(old, new, renamed)
-        self.engine.rename_rules(renamed, self.desk.book.rules)
+        await self._record()
 
     def _swap(self, book: Book) -> None:
-        before = self.desk.book
         self.desk.book = book
         self.engine.replace_rules(book.rules)
-        self._collect(self.engine.changes(), before)
+        self._collect(self.engine.changes())
 
     def _note(self, events: Sequence[Event]) -> None:
         self._collect(self.engine.changes())
         now, wall = self.now(), self.wall()
+        finished = set()
         for event in events:
             self._metrics.events.labels(str(event.kind)).inc()
             rule = self.desk.book.rule(event.rule_id)
+            if rule is None:  # it ran out with this very event
+                continue
             self._draft.add_rows(
                 outbox_row_for(event, target, wall)
-                for target in (self.desk.targets(rule) if rule is not None else ())
+                for target in self.desk.targets(rule)
                 if self.desk.hears(target.chat_id, now)
             )
+            if rule.options.once and self.engine.is_finished(rule):
+                finished.add(rule.id)
+        if finished:
+            self.engine.retire(finished)
+            self._draft.add_unwatched(self.desk.retire(finished))
 
-    def _collect(self, changes: Changes, before: Book | None = None) -> None:
-        book = before or self.desk.book
-        for end in changes.ended:
-            rule = book.rule(end.rule_id)
-            if rule is not None and end.state.told and end.state.phase is not Phase.IDLE:
-                self._to_mark.append((end, self.desk.targets(rule)))
+    def _collect(self, changes: Changes) -> None:
+        self._to_mark += [end for end in changes.ended if _is_told(end)]
         self._draft.add(changes)
+        if changes.expired:
+            self._draft.add_unwatched(self.desk.retire(changes.expired))
+
+    def _add_facts(self, facts: Mapping[str, str]) -> None:
+        for name, value in facts.items():
+            self._draft.add_fact(name, value)
 
     async def _record(self) -> None:
         """Stores the draft; where that fails it is kept for the next time, and said once."""
@@ -222,31 +256,35 @@ class Live:
             return
         try:
             with self._metrics.commit.time():
-                await self._store.commit(self._draft.commit())
+                committed = await self._store.commit(self._draft.commit())
         except StoreError as error:
-            await self._cannot_record(str(error))
+            self._cannot_record(str(error))
             return
+        self._metrics.outbox_dropped.inc(committed.outbox_dropped)
         self._draft = Draft()
         if self.faults.is_active(DATABASE):
             self._draft.add_rows(self.faults.end(DATABASE, texts.database_over, self.wall()))
         await self._mark_ended()
         self._wake()
 
-    async def _cannot_record(self, reason: str) -> None:
+    def _cannot_record(self, reason: str) -> None:
         """The one message that is sent without a record: that nothing can be recorded."""
         text = partial(texts.database_fault, reason)
         for row in self.faults.begin(DATABASE, text, self.wall()):
-            await self._say_unrecorded(row)
+            self._say_unrecorded(row)
 
     async def _mark_ended(self) -> None:
         """The firing messages of alerts whose rule ended are edited to say so."""
         rows: list[OutboxRow] = []
         try:
-            for end, targets in self._to_mark:
-                for target in targets:
-                    rows += await ended_rows(self._store, end, target, self.desk, self.wall())
+            for end in self._to_mark:
+                rows += await ended_rows(self._store, end, self.desk, self.wall())
             if rows:
                 await self._store.commit(Commit(outbox=tuple(rows)))
         except StoreError:
             return  # with the next record
         self._to_mark = []
+
+
+def _is_told(end: Ended) -> bool:
+    return end.state.told and end.state.phase is not Phase.IDLE

@@ -2,9 +2,10 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from bot.app.live import Parts
-from bot.app.world import ON
+from bot.market.feed import FeedStatus
 from bot.market.stream import MarketStream
 from bot.notify.notifier import Notifier
 from bot.notify.port import DATABASE, TOKEN, UNREACHABLE
@@ -17,13 +18,21 @@ _BLOCKING = (DATABASE, UNREACHABLE, TOKEN)
 class Figures:
     """Reads the running parts into the metrics, and judges whether the bot does its work."""
 
-    def __init__(self, parts: Parts, stream: MarketStream, notifier: Notifier) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        stream: MarketStream,
+        notifier: Notifier,
+        rejected: Callable[[], int],
+    ) -> None:
+        """`rejected` counts the rows that were too far ahead of the clock."""
         self.metrics = parts.metrics
         self._engine = parts.engine
         self._store = parts.store
         self._faults = parts.faults
         self._stream = stream
         self._notifier = notifier
+        self._rejected = rejected
         self._seen: Counter[tuple[str, str]] = Counter()
 
     def pages(self) -> dict[str, Page]:
@@ -39,26 +48,29 @@ class Figures:
             return False, f"cannot deliver: {', '.join(blocking)}"
         return True, "rows flow and messages can be sent"
 
-    async def take(self) -> int:
-        """Brings the metrics up to date; returns how many outbox rows wait."""
+    async def take(self) -> None:
+        """Brings the metrics up to date."""
         status, metrics = self._stream.status(), self.metrics
         metrics.rows.inc(self._new("rows", "", status.rows))
         metrics.conflated.inc(self._new("conflated", "", status.conflated))
         metrics.reconnects.inc(self._new("connects", "", max(status.connects - 1, 0)))
-        for reason, count in {**status.skipped, "repeated": self._engine.repeated}.items():
+        for reason, count in self._passed_over(status).items():
             metrics.dropped.labels(reason).inc(self._new("dropped", reason, count))
         for outcome, count in self._notifier.delivery.outcomes.items():
             metrics.sends.labels(outcome).inc(self._new("sends", outcome, count))
+        metrics.buried.inc(self._new("buried", "", self._notifier.buried))
         metrics.connected.set(0 if status.connected_since is None else 1)
         if status.last_row is not None:
             metrics.feed_lag.set(time.monotonic() - status.last_row)
-        memories = self._engine.symbols.values()
-        states = (state for memory in memories for state in memory.states.values())
-        metrics.firing.set(sum(state.phase in ON for state in states))
+        metrics.firing.set(sum(1 for _ in self._engine.on()))
         counts = await self._store.outbox_counts()
         for name, count in counts.items():
             metrics.outbox.labels(str(name)).set(count)
-        return await self._store.pending()
+
+    def _passed_over(self, status: FeedStatus) -> dict[str, int]:
+        """Rows that the engine did not decide on, by reason."""
+        own = {"repeated": self._engine.repeated, "ahead": self._rejected()}
+        return {**status.skipped, **own}
 
     def _new(self, name: str, label: str, total: int) -> int:
         """By how much a running total has grown since it was last taken."""

@@ -3,6 +3,7 @@
 The last good copy is kept in the database: a file that went bad or away changes nothing.
 """
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping
@@ -13,10 +14,8 @@ from types import MappingProxyType
 
 import msgspec
 
-from bot.alerts.engine import Engine
 from bot.app import texts
-from bot.app.live import Live
-from bot.app.world import ON
+from bot.app.live import Live, Replacement
 from bot.rules.book import created_key, diff, with_created
 from bot.rules.rule import Rule
 from bot.rules.rules_file import (
@@ -26,9 +25,11 @@ from bot.rules.rules_file import (
     symbol_problems,
 )
 from bot.rules.yaml_file import Problem
+from bot.store.records import OutboxRow
 
 LAST_GOOD = "rules_file"  # the fact with the text of the file that was taken last
 CREATED = "rules_created"  # the fact with the first appearance of each rule, JSON
+SYMBOLS = "rules_symbols"  # the fact with the unknown names that were told last
 FAULT = "rules"
 _log = logging.getLogger(__name__)
 
@@ -96,7 +97,10 @@ class RulesSource:
                 return Start(file, (), seen.content.decode())
         kept = facts.get(LAST_GOOD)
         if kept is not None:
-            return Start(read_rules_file(kept.encode()), tuple(problems), kept)
+            try:
+                return Start(read_rules_file(kept.encode()), tuple(problems), kept)
+            except RulesFileError:  # taken by another version of the program
+                _log.warning("The copy of the last good rules cannot be read any more")
         if seen.content is None and not self._named:
             return Start(NO_RULES)
         raise RulesFileUnusableError("\n".join(problems))
@@ -116,34 +120,45 @@ class RulesSource:
             await live.fault(FAULT, partial(texts.rules_gone, name))
             return
         try:
-            file = read_rules_file(seen.content)
+            file = await asyncio.to_thread(read_rules_file, seen.content)
         except RulesFileError as error:
             lines = [place(self.path, problem) for problem in error.problems]
             live.faults.forget(FAULT)
             await live.fault(FAULT, partial(texts.rules_refused, lines))
             return
         live.faults.forget(FAULT)
-        await take(file, seen.content, live, self.path)
+        await live.replace_rules(lambda: replacement(file, seen, live, self.path))
 
 
-async def take(file: RulesFile, content: bytes, live: Live, path: Path) -> None:
-    """Swaps the rules for those of a good file; the admins get the difference."""
-    desk, now = live.desk, live.now()
+def replacement(file: RulesFile, seen: Reading, live: Live, path: Path) -> Replacement:
+    """The book with the rules of a good file; the admins get the difference."""
+    desk, wall = live.desk, live.wall()
     known = {created_key(rule): rule.created_at for rule in desk.book.file_rules}
-    rules = with_created(file.rules, known, now)
-    facts = {LAST_GOOD: content.decode(), CREATED: created_text(rules)}
+    rules = with_created(file.rules, known, live.now())
+    facts = {CREATED: created_text(rules)}
+    if seen.content is not None:
+        facts[LAST_GOOD] = seen.content.decode()
     change = diff(desk.book.file_rules, rules)
     desk.use_file(file)
-    kept = sum(1 for rule in change.kept if _is_on(live.engine, rule))
-    kept += sum(1 for pair in change.changed if not pair.decides and _is_on(live.engine, pair.new))
+    same = [*change.kept, *(pair.new for pair in change.changed if not pair.decides)]
+    kept = sum(any(live.engine.on(rule.id)) for rule in same)
     taken = partial(texts.rules_taken, path.name, str(change), kept)
-    notices = live.faults.notices("rules:taken", taken, live.wall())
-    unknown = symbol_problems(file, live.engine.catalog)
-    if unknown:
-        text = partial(texts.unknown_symbols, [place(path, problem) for problem in unknown])
-        notices += live.faults.notices("rules:symbols", text, live.wall())
+    notices = live.faults.notices("rules:taken", taken, wall)
+    told, fact = symbol_notices(file, live, path)
     _log.info("%s taken: %s", path.name, change, extra={"action": "rules_taken"})
-    await live.replace_rules(desk.joined(rules), facts, notices)
+    return Replacement(desk.joined(rules), facts | fact, notices + told)
+
+
+def symbol_notices(
+    file: RulesFile, live: Live, path: Path, said: str = ""
+) -> tuple[list[OutboxRow], dict[str, str]]:
+    """Tells of names that do not trade, unless `said` is just that; the fact that keeps it."""
+    problems = [place(path, problem) for problem in symbol_problems(file, live.engine.catalog)]
+    fact = {SYMBOLS: "\n".join(problems)}
+    if not problems or fact[SYMBOLS] == said:
+        return [], fact
+    text = partial(texts.unknown_symbols, problems)
+    return live.faults.notices("rules:symbols", text, live.wall()), fact
 
 
 def created_text(rules: Iterable[Rule]) -> str:
@@ -153,11 +168,4 @@ def created_text(rules: Iterable[Rule]) -> str:
 
 def place(path: Path, problem: Problem) -> str:
     """`FILE:LINE:COLUMN: message`."""
-    return f"{path}:{problem.line}:{problem.column}: {problem.message}"
-
-
-def _is_on(engine: Engine, rule: Rule) -> bool:
-    return any(
-        (state := memory.states.get(rule.id)) is not None and state.phase in ON
-        for memory in engine.symbols.values()
-    )
+    return f"{path}:{problem}"

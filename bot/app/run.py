@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TextIO
@@ -16,7 +16,15 @@ from bot.app.desk import Desk
 from bot.app.faults import Faults
 from bot.app.live import CLAIM_CODE, Live, Parts
 from bot.app.pages import FRESH, Figures
-from bot.app.rules_source import CREATED, LAST_GOOD, RulesSource, Start, created_text
+from bot.app.rules_source import (
+    CREATED,
+    LAST_GOOD,
+    SYMBOLS,
+    RulesSource,
+    Start,
+    created_text,
+    symbol_notices,
+)
 from bot.app.rules_source import FAULT as RULES
 from bot.app.start import (
     UNREACHABLE,
@@ -34,7 +42,7 @@ from bot.market.clock import VenueClock
 from bot.market.rest import MarketRest
 from bot.market.stream import MarketStream, StreamSettings
 from bot.notify.bot_api import BotApi, TokenRefusedError
-from bot.notify.channel import Channel, Written
+from bot.notify.channel import Channel, Outcome, Written
 from bot.notify.console import Console
 from bot.notify.notifier import Notifier
 from bot.notify.notifier import Settings as NotifierSettings
@@ -113,12 +121,12 @@ async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
                 max_age=settings.max_age, limits=Limits(overall=settings.send_rate)
             ),
         )
-        program = await stack.enter_async_context(build(wiring))
+        program = await stack.enter_async_context(build(wiring, stop))
         await program.run(stop)
 
 
 @contextlib.asynccontextmanager
-async def build(wiring: Wiring) -> AsyncIterator["Program"]:
+async def build(wiring: Wiring, stop: asyncio.Event) -> AsyncIterator["Program"]:
     """A program that is ready to run; whatever it opened is closed in reverse.
 
     Raises:
@@ -127,7 +135,7 @@ async def build(wiring: Wiring) -> AsyncIterator["Program"]:
     async with contextlib.AsyncExitStack() as stack:
         saved = await open_store(wiring.store)
         stack.push_async_callback(wiring.store.close)
-        await check_token(wiring.api)
+        await unless(stop, check_token(wiring.api))
         start = first_rules(wiring.source, saved)
         rest = await stack.enter_async_context(MarketRest(wiring.rest_root))
         yield Program(wiring, saved, start, rest)
@@ -147,7 +155,7 @@ class Program:
         self.notifier = Notifier(
             store,
             wiring.channel,
-            NotifierChats(desk, self._follow_chat),
+            NotifierChats(desk, self._move_chat),
             NotifierFaults(self._fault, self._fault_over, self._happened),
             wall,
             wiring.notifier,
@@ -162,10 +170,13 @@ class Program:
         )
         self.world = LiveWorld(self.engine, desk, self.faults, now=self.now, feed=self._feed)
         self.venue = Venue(self.live, self.world, self.stream, rest, self.clock)
-        self.figures = Figures(parts, self.stream, self.notifier)
+        self.figures = Figures(parts, self.stream, self.notifier, lambda: self.venue.rejected)
         self.scheduler = Scheduler()
         self._reported: list[OutboxRow] = []  # notices of faults that wait to be recorded
         self._start = start
+        self._said_symbols = saved.facts.get(SYMBOLS, "")
+        self._health: HealthServer | None = None
+        self._beside: set[asyncio.Future[Outcome]] = set()
 
     def now(self) -> int:
         """The venue's clock, ms."""
@@ -177,8 +188,8 @@ class Program:
         Raises:
             CannotStartError: Telegram refuses the token.
         """
-        await self._begin()
         try:
+            await unless(stop, self._begin())
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(work) for work in self._works()]
                 await stop.wait()
@@ -190,12 +201,15 @@ class Program:
             await self._end()
 
     def _works(self) -> list[Coroutine[Any, Any, None]]:
-        works = [self.stream.run(), self.venue.consume(), self.venue.refresh_when_asked()]
-        if self.wiring.api is not None:
-            talk = Talk(
-                self.wiring.api, self.live, self.world, self.venue, self.wiring.store, self._polling
-            )
-            works.append(talk.run())
+        venue, api = self.venue, self.wiring.api
+        works = [
+            _lasting("stream", self.stream.run),
+            _lasting("rows", venue.consume),
+            _lasting("catalog", venue.refresh_when_asked),
+        ]
+        if api is not None:
+            talk = Talk(api, self.live, self.world, venue, self.wiring.store, self._polling)
+            works += [talk.introduce(), _lasting("commands", talk.router.run)]
         return works
 
     async def _begin(self) -> None:
@@ -234,7 +248,10 @@ class Program:
         if self._start.problems:
             text = partial(texts.rules_refused, self._start.problems)
             notices = self.faults.begin(RULES, text, wall())
-        await self.live.note(notices, facts | code)
+        symbols, fact = symbol_notices(
+            self._start.file, self.live, self.wiring.source.path, self._said_symbols
+        )
+        await self.live.note([*notices, *symbols], facts | code | fact)
         if code:
             _log.warning("Nobody is admin yet: send /start %s to the bot", code[CLAIM_CODE])
 
@@ -245,8 +262,6 @@ class Program:
             await self._health.close()
         await self.venue.keep()
         await self.notifier.stop(STOP_WITHIN)
-
-    _health: HealthServer | None = None
 
     async def _each_second(self) -> None:
         await self.venue.heartbeat()
@@ -290,13 +305,41 @@ class Program:
         else:
             self._fault("polling", problem)
 
-    def _follow_chat(self, old: int, new: int, renamed: Mapping[str, str]) -> None:
-        self.live.follow_chat(old, new, renamed)
+    async def _move_chat(self, old: int, new: int) -> None:
+        await self.live.move_chat(old, new)
 
-    async def _say_unrecorded(self, row: OutboxRow) -> None:
+    def _say_unrecorded(self, row: OutboxRow) -> None:
+        """Sends beside everything else: the engine does not wait for it."""
         payload = decode_payload(row)
-        if isinstance(payload, Written):
-            await self.wiring.channel.send(row.chat_id, row.topic, payload)
+        assert isinstance(payload, Written)
+        work = self.wiring.channel.send(row.chat_id, row.topic, payload)
+        task = asyncio.ensure_future(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+
+async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Does the work, or as much of it as comes before `stop`."""
+    doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not doing.done():
+        doing.cancel()
+        await asyncio.gather(doing, return_exceptions=True)
+    else:
+        doing.result()
+
+
+async def _lasting(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Work that never ends by itself: a fault of ours in it is logged, and it begins anew."""
+    while True:
+        try:
+            await work()
+        except TokenRefusedError:
+            raise
+        except Exception:  # noqa: BLE001 - logged; the work goes on
+            _log.exception("%s failed and begins anew", name, extra={"action": "begun_anew"})
+        await asyncio.sleep(1.0)
 
 
 def wall() -> int:

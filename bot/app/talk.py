@@ -19,6 +19,7 @@ from bot.notify.batch import items_of
 from bot.notify.bot_api import BotApi, BotApiError, TokenRefusedError
 from bot.notify.table import write_more
 from bot.store.port import Store, StoreError
+from bot.store.records import ChatRow
 
 # Commands whose answer looks at symbols that the stream may not bring.
 _LOOKS = frozenset({"watch", "funding", "top", "why"})
@@ -43,17 +44,12 @@ class Talk:
         self._world = world
         self._venue = venue
         self._store = store
+        self._base: ChatRow | None = None  # the chat's row on which the last answer was decided
         self.router = Router(
             api, self._decide, self._apologise, self._apply, report, look_up=self._look_up
         )
 
-    async def run(self) -> None:
-        """Polls until it is cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._introduce())
-            group.create_task(self.router.run())
-
-    async def _introduce(self) -> None:
+    async def introduce(self) -> None:
         """Learns the bot's name and sets the menu, as soon as Telegram can be reached."""
         while True:
             try:
@@ -69,13 +65,14 @@ class Talk:
                 return
 
     def _decide(self, request: Request) -> Answer:
+        self._base = self._live.desk.chats.get(request.chat_id)
         return decide(request, self._world, self._access())
 
     def _apologise(self, request: Request) -> Answer:
         return apology(request, self._world, self._access())
 
     async def _apply(self, request: Request, answer: Answer) -> None:
-        await self._live.apply(request, answer)
+        await self._live.apply(request, answer, self._base)
         if answer.watches or answer.unwatched:
             self._venue.follow_rules()
 

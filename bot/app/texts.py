@@ -95,6 +95,10 @@ def chat_reached(_: Translate) -> str:
     return _("🔔 This chat can be written to again.")
 
 
+def chat_claimed(_: Translate) -> str:
+    return _("🔔 Alerts without a chat of their own come here from now on.")
+
+
 def still_on(alerts: Sequence[StillOn], now: int, _: Translate) -> str:
     """What a chat that heard nothing for a while must know."""
     if not alerts:

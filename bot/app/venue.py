@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import msgspec
@@ -14,7 +14,6 @@ from bot.app.world import LiveWorld
 from bot.market.catalog import Catalog
 from bot.market.clock import VenueClock
 from bot.market.number import Value
-from bot.market.reading import Reading
 from bot.market.rest import MarketRest, RestError
 from bot.market.stream import MarketStream
 from bot.market.tick import Tick
@@ -53,21 +52,30 @@ class Venue:
         self._silent_since: float | None = None
         self._flowing_since: float | None = None
         self._catalog_asked = asyncio.Event()
+        self.rejected = 0  # rows too far ahead of the clock
 
     async def consume(self) -> None:
-        """Takes batches as they come, for ever."""
+        """Takes batches as they come, for ever; what goes wrong with one does not end the feed."""
         async for batch in self._stream.batches():
-            admitted = self._clock.admit(batch, time.monotonic())
-            if admitted.followed:
-                _log.warning(
-                    "The venue's clock jumped ahead by %d ms and is followed",
-                    admitted.followed,
-                    extra={"action": "clock_followed"},
-                )
-            if admitted.ticks:
-                await self._live.take([_storable(tick) for tick in admitted.ticks])
-            if self._live.engine.take_doubted():
-                self._catalog_asked.set()
+            try:
+                await self._take(batch)
+            except Exception:  # noqa: BLE001 - logged; the feed goes on
+                _log.exception("A batch of rows could not be taken", extra={"action": "take"})
+
+    async def _take(self, batch: Sequence[Tick]) -> None:
+        admitted = self._clock.admit(batch, time.monotonic())
+        self.rejected += admitted.rejected
+        if admitted.followed:
+            _log.warning(
+                "The venue's clock jumped ahead by %d ms and is followed",
+                admitted.followed,
+                extra={"action": "clock_followed"},
+            )
+        ticks = [_storable(tick) for tick in admitted.ticks if tick.event_time < LARGEST_TIME]
+        if ticks:
+            await self._live.take(ticks)
+        if self._live.engine.take_doubted():
+            self._catalog_asked.set()
 
     async def heartbeat(self) -> None:
         """Lets time pass in the engine; before the first row no clock decides anything."""
@@ -90,6 +98,8 @@ class Venue:
             words = partial(texts.feed_silent, int(silent), status.problem)
             if not self._live.faults.is_active(FEED):
                 await self._live.fault(FEED, words)
+        elif silent >= BACK_AFTER:
+            self._flowing_since = None
         elif self._silent_since is not None and status.last_row is not None:
             self._flowing_since = self._flowing_since or now
             if now - self._flowing_since >= BACK_AFTER:
@@ -127,7 +137,10 @@ class Venue:
         while True:
             await self._catalog_asked.wait()
             self._catalog_asked.clear()
-            await self.refresh_catalog()
+            try:
+                await self.refresh_catalog()
+            except Exception:  # noqa: BLE001 - logged; the feed goes on
+                _log.exception("The catalog could not be taken", extra={"action": "catalog_failed"})
             await asyncio.sleep(30)
 
     async def quote(self) -> None:
@@ -141,11 +154,7 @@ class Venue:
             _log.warning("No quotes: %s", error, extra={"action": "rest_failed"})
             return
         self._quoted_at = now
-        catalog = self._live.engine.catalog
-        self._world.quotes = {
-            tick.symbol: _quoted(tick.symbol, Reading(tick, tick.event_time), catalog)
-            for tick in ticks
-        }
+        self._world.quotes = {tick.symbol: _storable(tick) for tick in ticks}
 
 
 def wanted_symbols(rules: Iterable[Rule], catalog: Catalog) -> list[str] | None:
@@ -170,14 +179,6 @@ def _needs_every_second(rule: Rule) -> bool:
     clear = rule.options.clear
     fields = {*rule.condition.fields, *(clear.fields if clear is not None else ())}
     return not fields <= _SLOW_FIELDS
-
-
-def _quoted(symbol: str, reading: Reading, catalog: Catalog) -> Reading:
-    info = catalog.funding.get(symbol)
-    hours = info.interval_hours if info is not None and info.interval_hours else 8
-    return Reading(
-        reading.tick, reading.now, by_tick=False, interval=hours * 3_600_000, funding_info=info
-    )
 
 
 def catalog_text(catalog: Catalog) -> str:

@@ -4,17 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot import __version__
 from bot.alerts.engine import Engine, Look
-from bot.alerts.lifecycle import Phase
 from bot.app.desk import Desk
 from bot.app.faults import Faults
 from bot.chat.world import Status
 from bot.market.catalog import Catalog
 from bot.market.reading import Reading
+from bot.market.tick import Tick
 from bot.notify.channel import Written
 from bot.rules.rule import Rule
 from bot.store.records import ChatRow, Watch
-
-ON = (Phase.FIRING, Phase.RECOVERING)
 
 
 class LiveWorld:
@@ -33,7 +31,7 @@ class LiveWorld:
         self.started_at = now()
         self.waiting = 0  # outbox rows, as last counted
         self.last_poll_at: int | None = None
-        self.quotes: dict[str, Reading] = {}  # of symbols that no stream brings
+        self.quotes: dict[str, Tick] = {}  # of symbols that no stream brings
         self.grouped: dict[tuple[int, int], Written | None] = {}  # fetched for one press
         self._engine = engine
         self._desk = desk
@@ -64,12 +62,11 @@ class LiveWorld:
 
     def reading(self, symbol: str) -> Reading | None:
         memory = self._engine.symbols.get(symbol)
-        if memory is None:
-            return self.quotes.get(symbol)
-        reading = self._engine.reading(memory)
-        if reading.stale and symbol in self.quotes:
-            return self.quotes[symbol]
-        return reading
+        live = None if memory is None else self._engine.reading(memory)
+        if live is not None and not live.stale:
+            return live
+        quote = self.quotes.get(symbol)
+        return live if quote is None else self._engine.read(quote, self.now)
 
     def readings(self) -> Sequence[Reading]:
         symbols = dict.fromkeys([*self._engine.symbols, *self.quotes])
@@ -79,11 +76,7 @@ class LiveWorld:
         return self._engine.look(rule, symbol)
 
     def firing(self, rule: Rule) -> Sequence[str]:
-        return [
-            memory.symbol
-            for memory in self._engine.symbols.values()
-            if (state := memory.states.get(rule.id)) is not None and state.phase in ON
-        ]
+        return [symbol for _, symbol, _ in self._engine.on(rule.id)]
 
     def status(self) -> Status:
         feed, last_row_at = self._feed()
@@ -97,11 +90,7 @@ class LiveWorld:
             stale=sum(reading.stale for reading in readings),
             file_rules=len(self._desk.book.file_rules),
             watches=len(self._desk.watches),
-            firing=sum(
-                state.phase in ON
-                for memory in self._engine.symbols.values()
-                for state in memory.states.values()
-            ),
+            firing=sum(1 for _ in self._engine.on()),
             waiting=self.waiting,
             last_poll_at=self.last_poll_at,
             faults=self._faults.active,

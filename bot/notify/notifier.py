@@ -7,6 +7,7 @@ The database is the truth: what is lost here is leased again. Nothing here retri
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
@@ -40,6 +41,7 @@ from bot.store.port import Store, StoreError
 from bot.store.records import ChatRow, Commit, OutboxKind, OutboxRow, OutboxStatus
 
 _LOG = logging.getLogger(__name__)
+_RELEASE_WITHIN = 0.5  # s
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,9 @@ class Notifier:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._release([row for rows in self._ready for row in rows])
+        with contextlib.suppress(TimeoutError):  # what stays leased is taken back at the next start
+            async with asyncio.timeout(_RELEASE_WITHIN):
+                await self._release([row for rows in self._ready for row in rows])
         self._ready.clear()
 
     async def _finish(self) -> None:
@@ -285,14 +289,14 @@ class Notifier:
             self._faults.raised(f"chat {chat_id}", _out_of_reach(changed[0]))
         elif isinstance(outcome, Refused | Unparsable):
             _LOG.error("a message is refused and lost: %s", outcome.reason)
-            text = f"A message to chat {chat_id} is lost: {outcome.reason}"
-            self._faults.raised(REFUSED, text)
+            if run[0].kind is not OutboxKind.NOTICE:  # else the notice of it is refused, and so on
+                text = f"A message to chat {chat_id} is lost: {outcome.reason}"
+                self._faults.raised(REFUSED, text)
         elif isinstance(outcome, Sent):
             self._faults.cleared(f"chat {chat_id}")
         await self._settle(settled(run, outcome, now), changed)
         if isinstance(outcome, Moved):
-            renamed = await self._store.move_chat(chat_id, outcome.chat_id)
-            self._chats.moved(chat_id, outcome.chat_id, renamed)
+            await self._chats.move(chat_id, outcome.chat_id)
 
     def _changed(self, chat_id: int, **changes: object) -> ChatRow:
         chat = msgspec.structs.replace(self._chats.row(chat_id), **changes)

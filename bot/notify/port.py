@@ -1,6 +1,5 @@
 """What the notifier needs of the program around it: chats, and somewhere to say what is wrong."""
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from bot.notify.item import Reader
@@ -19,8 +18,8 @@ class Chats(Protocol):
     def changed(self, row: ChatRow) -> None:
         """A chat as an outcome left it; the notifier stores it."""
 
-    def moved(self, old: int, new: int, renamed: Mapping[str, str]) -> None:
-        """A group became a supergroup; the store has followed. `renamed`: rule ids, old to new."""
+    async def move(self, old: int, new: int) -> None:
+        """Follows a group that became a supergroup, in the store and everywhere else."""
 
 
 UNREACHABLE = "telegram"  # the server does not answer; cleared

@@ -19,6 +19,8 @@ class Metrics:
     events: Counter  # told events, by kind
     outbox: Gauge  # rows of the outbox, by status
     sends: Counter  # attempts to send, by outcome
+    outbox_dropped: Counter  # alerts not sent because their rule ended first
+    buried: Counter  # alerts that grew too old to be sent
     commit: Histogram  # duration of a transaction
     feed_lag: Gauge  # since the newest row was sent by the venue
     firing: Gauge  # alerts that are on
@@ -49,6 +51,8 @@ def build_metrics(version: str) -> Metrics:
         events=counter("events", "Events told", "kind"),
         outbox=gauge("outbox_rows", "Rows of the outbox", "status"),
         sends=counter("sends", "Attempts to send a message", "outcome"),
+        outbox_dropped=counter("outbox_dropped", "Alerts not sent because their rule ended first"),
+        buried=counter("alerts_too_late", "Alerts that grew too old to be sent"),
         commit=Histogram(
             "fundingbot_commit_seconds",
             "Duration of a transaction",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 
 from bot.store import merge, order
 from bot.store.records import ChatRow, OutboxKind, OutboxRow, OutboxStatus
@@ -82,16 +82,32 @@ def _stored(transaction: Transaction, ids: Sequence[int]) -> dict[int, OutboxRow
 def chat_rows(
     transaction: Transaction, chat_id: int, rule_id: str, symbol: str, episode: int
 ) -> list[OutboxRow]:
+    return _episode(transaction, rule_id, symbol, episode, outbox.c.chat_id == chat_id)
+
+
+def episode_rows(
+    transaction: Transaction, rule_id: str, symbol: str, episode: int
+) -> list[OutboxRow]:
+    return _episode(transaction, rule_id, symbol, episode)
+
+
+def _episode(
+    transaction: Transaction,
+    rule_id: str,
+    symbol: str,
+    episode: int,
+    *more: ColumnElement[bool],
+) -> list[OutboxRow]:
     columns = outbox.c
     return transaction.records(
         OutboxRow,
         select(outbox)
         .where(
-            columns.chat_id == chat_id,
             columns.rule_id == rule_id,
             columns.symbol == symbol,
             columns.episode == episode,
             columns.kind == OutboxKind.ALERT,
+            *more,
         )
         .order_by(columns.id),
     )

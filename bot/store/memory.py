@@ -102,11 +102,15 @@ class MemoryStore:
     async def chat_rows(
         self, chat_id: int, rule_id: str, symbol: str, episode: int
     ) -> list[OutboxRow]:
-        wanted = (OutboxKind.ALERT, chat_id, rule_id, symbol, episode)
+        told = await self.episode_rows(rule_id, symbol, episode)
+        return [row for row in told if row.chat_id == chat_id]
+
+    async def episode_rows(self, rule_id: str, symbol: str, episode: int) -> list[OutboxRow]:
+        wanted = (OutboxKind.ALERT, rule_id, symbol, episode)
         return [
             row
             for row in self._rows.values()
-            if (row.kind, row.chat_id, row.rule_id, row.symbol, row.episode) == wanted
+            if (row.kind, row.rule_id, row.symbol, row.episode) == wanted
         ]
 
     async def message_rows(self, chat_id: int, row_id: int) -> list[OutboxRow]:

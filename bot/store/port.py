@@ -76,6 +76,9 @@ class Store(Protocol):
     ) -> list[OutboxRow]:
         """The alert rows of one episode in one chat, oldest first (to reply to, or to edit)."""
 
+    async def episode_rows(self, rule_id: str, symbol: str, episode: int) -> list[OutboxRow]:
+        """The alert rows of one episode in every chat, oldest first."""
+
     async def message_rows(self, chat_id: int, row_id: int) -> list[OutboxRow]:
         """The alert rows that one message told of, by any of them, in the outbox's order.
 

@@ -85,7 +85,7 @@ outbox = Table(
         sqlite_where=text(WAITING), postgresql_where=text(WAITING),
     ),
     UniqueConstraint("key", name="outbox_key"),
-    Index("outbox_by_episode", "chat_id", "rule_id", "symbol", "episode"),
+    Index("outbox_by_episode", "rule_id", "symbol", "episode", "chat_id"),
     Index("outbox_by_message", "chat_id", "message_id"),
     Index("outbox_by_age", "status", "created_at"),
     sqlite_autoincrement=True,  # an id is never used twice, also after the newest was pruned

@@ -81,6 +81,9 @@ class SqlStore:
     ) -> list[OutboxRow]:
         return await self._run(delivering.chat_rows, chat_id, rule_id, symbol, episode)
 
+    async def episode_rows(self, rule_id: str, symbol: str, episode: int) -> list[OutboxRow]:
+        return await self._run(delivering.episode_rows, rule_id, symbol, episode)
+
     async def message_rows(self, chat_id: int, row_id: int) -> list[OutboxRow]:
         return await self._run(delivering.message_rows, chat_id, row_id)
 

@@ -511,6 +511,8 @@ async def test_the_rows_of_an_episode_are_found_oldest_first(store: Store) -> No
     await put(store, fired, *others, resolved)
     found = await store.chat_rows(7, "file:hot", "BTCUSDT", 900)
     assert keys(found) == [fired.key, resolved.key]
+    everywhere = await store.episode_rows("file:hot", "BTCUSDT", 900)
+    assert keys(everywhere) == [fired.key, others[0].key, resolved.key]
 
 
 async def test_the_alerts_of_one_message_are_found_by_any_of_them(store: Store) -> None:

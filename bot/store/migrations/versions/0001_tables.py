@@ -101,7 +101,7 @@ def _create_outbox() -> None:
         ("outbox_waiting", ["chat_id", "lane", "id"], WAITING),
         ("outbox_leased", ["chat_id", "lease_until"], LEASED),
         ("outbox_waiting_by_rule", ["rule_id", "fingerprint", "symbol"], WAITING),
-        ("outbox_by_episode", ["chat_id", "rule_id", "symbol", "episode"], None),
+        ("outbox_by_episode", ["rule_id", "symbol", "episode", "chat_id"], None),
         ("outbox_by_message", ["chat_id", "message_id"], None),
         ("outbox_by_age", ["status", "created_at"], None),
     ):
