@@ -14,30 +14,56 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the doubles of the tests
 
 from bot.notify.bot_api import BotApi
+from bot.notify.item import Reader
 from bot.notify.notifier import Notifier
 from bot.notify.payload import outbox_row_for
 from bot.rules.rule import Target
-from bot.store.records import Commit
+from bot.store.records import ChatRow, Commit
 from bot.store.sql import SqlStore
 from tests.doubles.telegram import TelegramDouble
 from tests.notify.events import event
-from tests.notify.test_notifier import Surroundings
 
 PAUSE = 0.05  # s between commits: below the overall limit of messages a second
 
 
+class Quiet:
+    """Chats that nobody has settings for, in a program without faults."""
+
+    def reader(self, chat_id: int) -> Reader:
+        return Reader()
+
+    def row(self, chat_id: int) -> ChatRow:
+        return ChatRow(chat_id)
+
+    def changed(self, row: ChatRow) -> None:
+        raise AssertionError(row)
+
+    async def move(self, old: int, new: int) -> None:
+        raise AssertionError(old, new)
+
+    def raised(self, kind: str, text: str) -> None:
+        raise AssertionError(text)
+
+    def cleared(self, kind: str) -> None:
+        """There was none."""
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
 async def waits(count: int, folder: Path) -> list[float]:
     """Seconds from the end of each commit to its request, sorted."""
-    store, around = SqlStore(f"sqlite:///{folder}/bot.db"), Surroundings()
+    store, quiet = SqlStore(f"sqlite:///{folder}/bot.db"), Quiet()
     await store.open()
     async with TelegramDouble() as telegram:
         api = BotApi(telegram.token, telegram.url)
-        notifier = Notifier(store, api, around, around, around.now)
+        notifier = Notifier(store, api, quiet, quiet, now)
         notifier.start()
         found = []
         for chat_id in range(1, count + 1):
             telegram.add_chat(chat_id, "private")
-            row = outbox_row_for(event(), Target(chat_id), around.now())
+            row = outbox_row_for(event(), Target(chat_id), now())
             await store.commit(Commit(outbox=(row,)))
             committed = time.monotonic()
             notifier.wake()

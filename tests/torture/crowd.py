@@ -69,11 +69,12 @@ class Typist:
         await telegram.wait_for(lambda: self.said == len(self.heard(crowd)), PATIENCE)
 
     def heard(self, crowd: "Crowd") -> dict[str, list[bool]]:
-        """Every answer by its text, with whether each copy bore the mark."""
+        """Every answer by its text, with whether each copy bore the mark; no notices."""
         heard: dict[str, list[bool]] = {}
         for message in crowd.place.telegram.to(TYPIST):
             kept = [line for line in message.text.split("\n") if MARK not in line]
-            heard.setdefault("\n".join(kept).strip(), []).append(MARK in message.text)
+            if "mark >" in message.text:
+                heard.setdefault("\n".join(kept).strip(), []).append(MARK in message.text)
         return heard
 
 
