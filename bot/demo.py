@@ -61,7 +61,7 @@ async def run_demo(stop: asyncio.Event, *, seconds: float | None, seed: int) -> 
     say("Three rules watch it: extreme funding, rich basis, a payment coming up.\n")
     async with Simulator(SimulatorSettings(seed=seed, settlement_in=SETTLEMENT_IN)) as simulator:
         board = Board()
-        async with build(_wiring(simulator, board), stop) as program:
+        async with build(_wiring(simulator, board)) as program:
             if seconds is not None:
                 asyncio.get_running_loop().call_later(seconds, stop.set)
             drawing = asyncio.create_task(board.draw(program))

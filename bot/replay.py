@@ -12,7 +12,7 @@ from typing import Any
 from bot.alerts.engine import Engine
 from bot.alerts.event import Event
 from bot.locale import formats
-from bot.market.capture import CaptureLine, read_capture
+from bot.market.capture import CaptureError, CaptureLine, read_capture
 from bot.market.catalog import Catalog
 from bot.rules.rule import Rule
 
@@ -58,11 +58,11 @@ def replay(
         summary.rows += len(line.frame.ticks)
         summary.first = summary.first or engine.clock
         summary.last = engine.clock
+        summary.symbols = len(engine.symbols)
+        summary.repeated = engine.repeated
         for event in events:
             summary.events[event.kind] += 1
             yield event
-    summary.symbols = len(engine.symbols)
-    summary.repeated = engine.repeated
 
 
 def event_object(event: Event) -> dict[str, Any]:
@@ -104,20 +104,30 @@ def replay_captures(
         return
     work = partial(_replay_one, rules=rules, catalog=catalog, as_json=as_json)
     with ProcessPoolExecutor(jobs) as pool:
-        for capture, (lines, report) in zip(captures, pool.map(work, captures), strict=True):
+        failures = []
+        for capture, (lines, report, failure) in zip(
+            captures, pool.map(work, captures), strict=True
+        ):
             sys.stdout.write(lines)
             sys.stdout.flush()
             sys.stderr.write(f"{capture}:\n{report}")
+            failures += [failure] * bool(failure)
+    if failures:
+        raise CaptureError("\n".join(failures))
 
 
 def _replay_one(
     capture: str, *, rules: tuple[Rule, ...], catalog: Catalog, as_json: bool
-) -> tuple[str, str]:
-    """What one capture prints on each of the two outputs."""
+) -> tuple[str, str, str]:
+    """What one capture prints on each of the two outputs, and why it could not be read on."""
     summary, warnings = Summary(), list[str]()
     events = replay(read_capture([capture]), rules, catalog, summary, warnings.append)
-    told = "".join(_line(event, as_json=as_json) for event in events)
-    return told, "".join(warnings) + _report(summary)
+    told: list[str] = []
+    try:
+        told += (_line(event, as_json=as_json) for event in events)
+    except CaptureError as error:
+        return "".join(told), "".join(warnings) + _report(summary), str(error)
+    return "".join(told), "".join(warnings) + _report(summary), ""
 
 
 def _line(event: Event, *, as_json: bool) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from bot.locale import translator
 from bot.notify.channel import Written
+from bot.notify.markup import plain_text
 from bot.notify.payload import notice_row
 from bot.rules.rule import Target
 from bot.store.records import OutboxRow
@@ -30,7 +31,7 @@ class Faults:
 
     def begin(self, kind: str, text: Text, now: int) -> list[OutboxRow]:
         """The notices of a fault that was not there before; none where it was."""
-        words = text(translator("en"))
+        words = plain_text(text(translator("en"))).replace("\n", " ")
         known = kind in self._active
         self._active[kind] = words
         if known:
@@ -42,7 +43,9 @@ class Faults:
         """The notices that a fault is over; none where there was none."""
         if self._active.pop(kind, None) is None:
             return []
-        _log.info("%s", text(translator("en")), extra={"action": "fault_over", "kind": kind})
+        _log.info(
+            "%s", plain_text(text(translator("en"))), extra={"action": "fault_over", "kind": kind}
+        )
         return self.notices(f"over:{kind}", text, now)
 
     def forget(self, kind: str) -> None:

@@ -1,12 +1,13 @@
 """What follows from the end of a rule or of a mute: rows for the outbox."""
 
+import msgspec
+
 from bot.alerts.changes import Ended
 from bot.alerts.engine import Engine
 from bot.alerts.lifecycle import Kind
 from bot.app import texts
 from bot.app.desk import Desk
 from bot.locale import translator
-from bot.notify.channel import Written
 from bot.notify.item import Item
 from bot.notify.message import write
 from bot.notify.payload import edit_row, event_of
@@ -28,20 +29,28 @@ def still_on(engine: Engine, desk: Desk, chat_id: int) -> list[texts.StillOn]:
 
 
 async def ended_rows(store: Store, end: Ended, desk: Desk, now: int) -> list[OutboxRow]:
-    """Edits of the firing messages of an episode that ended with its rule, in every chat.
-
-    A message that tells of several alerts stays as it is: the others are still true.
-    """
+    """Edits of the firing messages of an episode that ended with its rule, in every chat."""
     rows: list[OutboxRow] = []
     for row in await store.episode_rows(end.rule_id, end.symbol, end.state.since):
-        fired = event_of(row).kind is Kind.FIRED
-        if not fired or row.message_id is None:
+        if row.message_id is None or event_of(row).kind is not Kind.FIRED:
             continue
-        if len(await store.message_rows(row.chat_id, row.id)) > 1:
-            continue
+        together = await store.message_rows(row.chat_id, row.id)
         reader = desk.reader(row.chat_id)
-        mark = texts.rule_ended(translator(reader.language))
-        written = write([Item(row.id, event_of(row))], reader)
-        edited = Written(f"{written.text}\n{mark}", silent=True, edit_of=row.message_id)
+        written = write([Item(each.id, event_of(each)) for each in together], reader)
+        over = [each for each in together if each.id == row.id or _is_gone(each, desk)]
+        mark = texts.rule_ended(
+            [each.symbol for each in over] if len(together) > 1 else [], translator(reader.language)
+        )
+        edited = msgspec.structs.replace(
+            written, text=f"{written.text}\n{mark}", silent=True, edit_of=row.message_id
+        )
+        if len(together) == 1:
+            edited = msgspec.structs.replace(edited, buttons=())
         rows.append(edit_row(f"ended {row.key}", Target(row.chat_id, row.topic), edited, now))
     return rows
+
+
+def _is_gone(row: OutboxRow, desk: Desk) -> bool:
+    """Whether the rule of an alert is no more, or decides otherwise now."""
+    rule = desk.book.rule(row.rule_id)
+    return rule is None or rule.fingerprint != row.fingerprint

@@ -77,6 +77,7 @@ class RulesSource:
     def __init__(self, path: Path, *, named: bool) -> None:
         self.path = path
         self._named = named
+        self.said_symbols = ""  # the unknown names that were told last
         self._digest: str | None = None  # of the content that was judged last; "": none was there
 
     def start(self, facts: Mapping[str, str]) -> "Start":
@@ -85,9 +86,10 @@ class RulesSource:
         Raises:
             RulesFileUnusableError: a named file is missing or bad and no good copy is kept.
         """
+        self.said_symbols = facts.get(SYMBOLS, "")
         seen = read_file(self.path)
         self._digest = seen.digest
-        problems = [f"{self.path}: {seen.problem}"]
+        problems = [f"RULES_FILE: {self.path}: {seen.problem}"]
         if seen.content is not None:
             try:
                 file = read_rules_file(seen.content)
@@ -127,10 +129,16 @@ class RulesSource:
             await live.fault(FAULT, partial(texts.rules_refused, lines))
             return
         live.faults.forget(FAULT)
-        await live.replace_rules(lambda: replacement(file, seen, live, self.path))
+
+        def plan() -> Replacement:
+            made = replacement(file, seen, live, self.path, self.said_symbols)
+            self.said_symbols = made.facts[SYMBOLS]
+            return made
+
+        await live.replace_rules(plan)
 
 
-def replacement(file: RulesFile, seen: Reading, live: Live, path: Path) -> Replacement:
+def replacement(file: RulesFile, seen: Reading, live: Live, path: Path, said: str) -> Replacement:
     """The book with the rules of a good file; the admins get the difference."""
     desk, wall = live.desk, live.wall()
     known = {created_key(rule): rule.created_at for rule in desk.book.file_rules}
@@ -144,7 +152,7 @@ def replacement(file: RulesFile, seen: Reading, live: Live, path: Path) -> Repla
     kept = sum(any(live.engine.on(rule.id)) for rule in same)
     taken = partial(texts.rules_taken, path.name, str(change), kept)
     notices = live.faults.notices("rules:taken", taken, wall)
-    told, fact = symbol_notices(file, live, path)
+    told, fact = symbol_notices(file, live, path, said)
     _log.info("%s taken: %s", path.name, change, extra={"action": "rules_taken"})
     return Replacement(desk.joined(rules), facts | fact, notices + told)
 

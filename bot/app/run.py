@@ -29,7 +29,6 @@ from bot.app.rules_source import FAULT as RULES
 from bot.app.start import (
     UNREACHABLE,
     CannotStartError,
-    check_token,
     first_rules,
     open_store,
     restore_desk,
@@ -121,12 +120,12 @@ async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
                 max_age=settings.max_age, limits=Limits(overall=settings.send_rate)
             ),
         )
-        program = await stack.enter_async_context(build(wiring, stop))
+        program = await stack.enter_async_context(build(wiring))
         await program.run(stop)
 
 
 @contextlib.asynccontextmanager
-async def build(wiring: Wiring, stop: asyncio.Event) -> AsyncIterator["Program"]:
+async def build(wiring: Wiring) -> AsyncIterator["Program"]:
     """A program that is ready to run; whatever it opened is closed in reverse.
 
     Raises:
@@ -135,7 +134,6 @@ async def build(wiring: Wiring, stop: asyncio.Event) -> AsyncIterator["Program"]
     async with contextlib.AsyncExitStack() as stack:
         saved = await open_store(wiring.store)
         stack.push_async_callback(wiring.store.close)
-        await unless(stop, check_token(wiring.api))
         start = first_rules(wiring.source, saved)
         rest = await stack.enter_async_context(MarketRest(wiring.rest_root))
         yield Program(wiring, saved, start, rest)
@@ -174,8 +172,9 @@ class Program:
         self.scheduler = Scheduler()
         self._reported: list[OutboxRow] = []  # notices of faults that wait to be recorded
         self._start = start
-        self._said_symbols = saved.facts.get(SYMBOLS, "")
         self._health: HealthServer | None = None
+        self._catalog_tried = asyncio.Event()
+        self.venue.follow_rules()
         self._beside: set[asyncio.Future[Outcome]] = set()
 
     def now(self) -> int:
@@ -188,8 +187,8 @@ class Program:
         Raises:
             CannotStartError: Telegram refuses the token.
         """
+        self.notifier.start()
         try:
-            await unless(stop, self._begin())
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(work) for work in self._works()]
                 await stop.wait()
@@ -203,8 +202,9 @@ class Program:
     def _works(self) -> list[Coroutine[Any, Any, None]]:
         venue, api = self.venue, self.wiring.api
         works = [
+            self._begin(),
             _lasting("stream", self.stream.run),
-            _lasting("rows", venue.consume),
+            _lasting("rows", self._take_rows),
             _lasting("catalog", venue.refresh_when_asked),
         ]
         if api is not None:
@@ -212,15 +212,27 @@ class Program:
             works += [talk.introduce(), _lasting("commands", talk.router.run)]
         return works
 
+    async def _take_rows(self) -> None:
+        """Rows wait for the catalog: a rate per 8 h means nothing without its interval."""
+        await self._catalog_tried.wait()
+        await self.venue.consume()
+
     async def _begin(self) -> None:
-        """The catalog first: a rate per 8 h means nothing without its interval."""
-        self.notifier.start()
+        rules = len(self.live.desk.book.rules)
+        _log.info("fundingbot %s starts with %d rules and watches", __version__, rules)
+        self._schedule()
+        if self.wiring.address is not None:
+            self._health = HealthServer(*self.wiring.address, self.figures.pages())
+            await self._health.start()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_CATALOG):
                 await self.venue.ask_time()
                 await self.venue.refresh_catalog()
         self.venue.follow_rules()
+        self._catalog_tried.set()
         await self._say_start()
+
+    def _schedule(self) -> None:
         jobs: dict[str, tuple[float, Job]] = {
             "drain": (1.0, self.notifier.drain),
             "clock": (1.0, self._each_second),
@@ -234,9 +246,6 @@ class Program:
         for name, (seconds, job) in jobs.items():
             self.scheduler.add(name, seconds, job)
         self.scheduler.start()
-        if self.wiring.address is not None:
-            self._health = HealthServer(*self.wiring.address, self.figures.pages())
-            await self._health.start()
 
     async def _say_start(self) -> None:
         """What an admin must know of this start, and what the next one must."""
@@ -248,9 +257,11 @@ class Program:
         if self._start.problems:
             text = partial(texts.rules_refused, self._start.problems)
             notices = self.faults.begin(RULES, text, wall())
+        source = self.wiring.source
         symbols, fact = symbol_notices(
-            self._start.file, self.live, self.wiring.source.path, self._said_symbols
+            self._start.file, self.live, source.path, source.said_symbols
         )
+        source.said_symbols = fact[SYMBOLS]
         await self.live.note([*notices, *symbols], facts | code | fact)
         if code:
             _log.warning("Nobody is admin yet: send /start %s to the bot", code[CLAIM_CODE])
@@ -316,18 +327,6 @@ class Program:
         task = asyncio.ensure_future(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
-
-
-async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Does the work, or as much of it as comes before `stop`."""
-    doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not doing.done():
-        doing.cancel()
-        await asyncio.gather(doing, return_exceptions=True)
-    else:
-        doing.result()
 
 
 async def _lasting(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

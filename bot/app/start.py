@@ -1,7 +1,5 @@
 """What a start finds: the database, the bot's name, the rules, and what an earlier run left."""
 
-import logging
-
 import msgspec
 
 from bot.alerts.changes import SampleKept, StateChange
@@ -11,14 +9,12 @@ from bot.app.live import ADMINS, ALIVE_AT, CLAIM_CODE
 from bot.app.rules_source import CREATED, RulesFileUnusableError, RulesSource, Start
 from bot.app.venue import CATALOG
 from bot.market.catalog import Catalog, read_catalog_file
-from bot.notify.bot_api import BotApi, BotApiError, TokenRefusedError
 from bot.rules.book import with_created
 from bot.rules.rules_file import RulesFile
 from bot.store.port import Store, StoreError
 from bot.store.records import Saved
 
 USAGE, UNREACHABLE = 2, 3  # exit codes
-_log = logging.getLogger(__name__)
 
 
 class CannotStartError(Exception):
@@ -35,22 +31,6 @@ async def open_store(store: Store) -> Saved:
         return await store.load()
     except StoreError as error:
         raise CannotStartError(str(error), USAGE) from None
-
-
-async def check_token(api: BotApi | None) -> None:
-    """Ends the start where the token is wrong; a Telegram that is away is tried again later."""
-    if api is None:
-        return
-    try:
-        await api.get_me()
-    except TokenRefusedError as error:
-        raise CannotStartError(str(error), UNREACHABLE) from None
-    except BotApiError as error:
-        _log.warning(
-            "Telegram cannot be reached, it is tried again: %s",
-            error,
-            extra={"action": "telegram_unreachable"},
-        )
 
 
 def first_rules(source: RulesSource, saved: Saved) -> Start:

@@ -34,7 +34,7 @@ def feed_silent(seconds: int, reason: str, _: Translate) -> str:
         time=formats.duration(seconds * 1000)
     )
     if reason:
-        text += " " + escape(reason)
+        text += " " + _("The last problem: {reason}.").format(reason=escape(reason))
     return text + " " + _("Nothing fires or resolves until rows flow again.")
 
 
@@ -113,5 +113,10 @@ def still_on(alerts: Sequence[StillOn], now: int, _: Translate) -> str:
     return _("Still on:") + "\n" + "\n".join(lines)
 
 
-def rule_ended(_: Translate) -> str:
-    return _("— This rule was changed or removed; nothing more comes of this alert.")
+def rule_ended(symbols: Sequence[str], _: Translate) -> str:
+    """`symbols` where the message tells of others too."""
+    text = _("— This rule was changed or removed; nothing more comes of this alert.")
+    if not symbols:
+        return text
+    named = ", ".join(symbols[:MOST_LINES])
+    return text + " " + f"({escape(named)})"

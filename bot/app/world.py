@@ -1,5 +1,6 @@
 """What commands may look up, read from the running parts at the moment they ask."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from bot import __version__
@@ -28,7 +29,7 @@ class LiveWorld:
         feed: Callable[[], tuple[str, int | None]],
     ) -> None:
         self.bot_name = ""
-        self.started_at = now()
+        self._began = time.monotonic()
         self.waiting = 0  # outbox rows, as last counted
         self.last_poll_at: int | None = None
         self.quotes: dict[str, Tick] = {}  # of symbols that no stream brings
@@ -83,7 +84,7 @@ class LiveWorld:
         readings = [self._engine.reading(memory) for memory in self._engine.symbols.values()]
         return Status(
             version=__version__,
-            started_at=self.started_at,
+            started_at=self.now - int((time.monotonic() - self._began) * 1000),
             feed=feed,
             last_row_at=last_row_at,
             symbols=len(readings),

@@ -90,15 +90,15 @@ def _press(request: Request, world: World, access: Access) -> Answer:
     if not verdict.allowed:
         return _refused(request, world, verdict)
     call = _call(request, world, access, argument, 0)
-    answer = _handled(button.handler, call, world, verdict)
-    stranger = not access.command(request, Need.LOOK).allowed
-    if stranger and world.chat(request.chat_id) is None:
-        return replace(answer, chats=())  # who only looks leaves nothing behind
-    return answer
+    return _handled(button.handler, call, world, verdict)
 
 
 def _handled(handler: Handler, call: Call, world: World, verdict: Verdict) -> Answer:
     answer = replace(handler(call, world), reason=verdict.reason)
+    if not call.access.command(call.request, Need.LOOK).allowed:
+        known = world.chat(call.chat.chat_id) is not None
+        # Who is not served sets nothing of the chat, and leaves nothing behind.
+        return answer if known and answer.chats else replace(answer, chats=())
     if call.chat == world.chat(call.chat.chat_id):
         return answer
     return with_chat(answer, call.chat)

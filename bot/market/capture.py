@@ -4,6 +4,7 @@ A line is a frame's JSON, optionally after `<local receive time in µs> `. A fil
 (`.gz`, `.zst`); `-` is standard input.
 """
 
+import codecs
 import gzip
 import io
 import sys
@@ -70,7 +71,7 @@ def _lines(path: str, file: BinaryIO) -> Iterator[CaptureLine]:
             while line and not line.endswith(b"\n"):
                 line = file.readline(MAX_LINE)
             yield CaptureLine(path, number, None, f"longer than {MAX_LINE >> 20} MiB")
-        elif body := line.strip():
+        elif body := (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).strip():
             yield _line(path, number, body)
 
 

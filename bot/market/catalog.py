@@ -7,7 +7,6 @@ adjusted symbols (a missing one pays every 8 h unless its own steps say otherwis
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -50,7 +49,7 @@ class Catalog:
     """
 
     contracts: Mapping[str, Contract] | None = None
-    funding: Mapping[str, Funding] = field(default_factory=lambda: MappingProxyType({}))
+    funding: Mapping[str, Funding] = field(default_factory=dict)
 
     def trades(self, symbol: str) -> bool | None:
         """Whether a symbol trades; None where exchangeInfo is not known."""
@@ -88,7 +87,7 @@ class Catalog:
             for row in rows
             if isinstance(row, dict) and isinstance(row.get("symbol"), str)
         }
-        return Catalog(MappingProxyType(contracts), self.funding)
+        return Catalog(contracts, self.funding)
 
     def with_funding_info(self, body: Any) -> "Catalog":
         """The catalog with the rows of a GET /fapi/v1/fundingInfo answer.
@@ -99,7 +98,7 @@ class Catalog:
         if not isinstance(body, list):
             raise ValueError("expected a fundingInfo list")  # noqa: TRY004 - as above
         rows = (_funding(row) for row in body if isinstance(row, dict))
-        return Catalog(self.contracts, MappingProxyType({row.symbol: row for row in rows if row}))
+        return Catalog(self.contracts, {row.symbol: row for row in rows if row})
 
 
 def read_catalog_file(body: bytes, previous: Catalog | None = None) -> Catalog:
@@ -136,8 +135,8 @@ def read_catalog_file(body: bytes, previous: Catalog | None = None) -> Catalog:
 def _over(before: Catalog, after: Catalog) -> Catalog:
     contracts = before.contracts
     if after.contracts is not None:
-        contracts = MappingProxyType({**(before.contracts or {}), **after.contracts})
-    return Catalog(contracts, MappingProxyType({**before.funding, **after.funding}))
+        contracts = {**(before.contracts or {}), **after.contracts}
+    return Catalog(contracts, {**before.funding, **after.funding})
 
 
 def _funding(row: dict[str, Any]) -> Funding | None:

@@ -93,7 +93,7 @@ class BotApi:
         message: _Json = {
             "chat_id": chat_id,
             "text": written.text,
-            "parse_mode": "HTML",
+            "parse_mode": None if written.plain else "HTML",
             "link_preview_options": {"is_disabled": True},
             "reply_markup": _markup(written),
         }

@@ -20,6 +20,7 @@ class Written(msgspec.Struct, frozen=True):
     silent: bool = False
     reply_to: int | None = None
     edit_of: int | None = None  # the message to edit instead of sending a new one
+    plain: bool = False  # the text has no markup and is not to be parsed
 
 
 class Sent(msgspec.Struct, frozen=True, tag=True):

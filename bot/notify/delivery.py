@@ -67,6 +67,7 @@ class Delivery:
         self._channel = channel
         self._faults = faults
         self._failures = 0
+        self._gone: set[tuple[int, int | None]] = set()  # (chat, topic) that the server denied
 
     async def send(
         self, turn: Turn, topic: int | None, parts: Sequence[Written]
@@ -97,6 +98,8 @@ class Delivery:
         self, turn: Turn, topic: int | None, written: Written
     ) -> tuple[Outcome, int | None]:
         """One request, and again where the server names what to change about it."""
+        if (turn.chat_id, topic) in self._gone:
+            topic = None
         outcome = await self._request(turn, topic, written)
         if isinstance(outcome, TopicGone) and topic is not None:
             text = (
@@ -104,6 +107,7 @@ class Delivery:
                 "to the general topic; name another topic in the rules file, or watch there"
             )
             self._faults.raised(f"topic {turn.chat_id} {topic}", text)
+            self._gone.add((turn.chat_id, topic))
             topic = None
             outcome = await self._request(turn, topic, written)
         if isinstance(outcome, Unparsable):

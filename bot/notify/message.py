@@ -50,7 +50,7 @@ def write_missed(events: Sequence[Event], reader: Reader) -> Written:
 
 def plain(written: Written) -> Written:
     """The same message without markup, for a server that refuses it."""
-    return msgspec.structs.replace(written, text=escape(plain_text(written.text)))
+    return msgspec.structs.replace(written, text=plain_text(written.text), plain=True)
 
 
 def doubt_mark(doubt: str, translate: Translate) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import ClassVar
 
 from bot.market.number import Value, compare
 from bot.market.reading import FIELDS, Kind, Reading
@@ -139,10 +138,13 @@ class Condition:
     """A parsed condition. Its text is canonical: parsing it gives the same condition."""
 
     root: Node
-    NO_SIDES: ClassVar[Sides] = ()
 
     def __str__(self) -> str:
         return self.text
+
+    def __reduce__(self) -> tuple[type["Condition"], tuple[Node]]:
+        """To another process goes what it says, not the functions made of it."""
+        return Condition, (self.root,)
 
     @cached_property
     def text(self) -> str:

@@ -252,3 +252,33 @@ def test_the_resolved_event_carries_the_episode() -> None:
     live.on_frame([tick(5, "0.004")])
     (event,) = live.on_frame([tick(60, LOW)])
     assert (event.kind, event.since, event.peak) == (Kind.RESOLVED, START, 0.004)
+
+
+def test_a_hold_is_not_bridged_over_a_feed_that_was_silent_while_the_program_lived() -> None:
+    held = rule("rate > 0.1%", hold=120 * S)
+    before = engine(held)
+    before.on_frame([tick(0, HIGH), tick(57, HIGH, "ETHUSDT")])
+    before.on_frame([tick(28, HIGH)])
+    saved = before.changes(everything=True)
+    after = engine(held)
+    after.restore(saved.states, [], START + 357 * S)
+    assert after.on_frame([tick(365, HIGH)]) == []
+
+
+def test_once_is_finished_when_each_named_symbol_has_told() -> None:
+    both = rule("rate > 0.1%", symbols="BTCUSDT,ETHUSDT", once=True)
+    live = engine(both)
+    live.on_frame([tick(0, HIGH)])
+    assert not live.is_finished(both)
+    live.on_frame([tick(0, HIGH, "ETHUSDT")])
+    assert live.is_finished(both)
+    live.retire({both.id})
+    assert live.rules == ()
+    assert live.changes().ended == []
+
+
+def test_what_is_on_can_be_listed() -> None:
+    live = engine(rule("rate > 0.1%", symbols="*"), rule("rate > 1%", name="x"))
+    live.on_frame([tick(0, HIGH), tick(0, LOW, "ETHUSDT")])
+    assert [(rule_id, symbol) for rule_id, symbol, _ in live.on()] == [("file:r", "BTCUSDT")]
+    assert list(live.on("file:x")) == []

@@ -61,14 +61,30 @@ async def test_a_restart_while_firing_repeats_nothing_and_loses_nothing(
         await getattr(run, how)()
     async with place.start() as again:
         await again.said("Rows flow")
-        place.telegram.say(ADMIN, "/status")
-        await place.heard(ADMIN, "1 firing")
+        await until_status_says(place, "1 firing")
         await again.kill()
     place.venue.set_row("ETHUSDT", rate=LOW)
     async with place.start():
         await place.telegram.wait_for(lambda: len(kinds(place, "ETHUSDT")) > 1, timeout=15)
     assert kinds(place, "ETHUSDT") == ["fired", "resolved"]
     assert place.alerts()[1].reply_to == place.alerts()[0].message_id
+
+
+async def until_status_says(place: Place, words: str) -> None:
+    """Asks again and again: the first answers may come before the first rows."""
+    answers: list[str] = []
+    while not any(words in text for text in answers):
+        before = len(answers)
+        place.telegram.say(ADMIN, "/status")
+        await place.telegram.wait_for(
+            lambda least=before + 1: len(status_answers(place)) >= least,  # type: ignore[misc]
+            timeout=15,
+        )
+        answers = status_answers(place)
+
+
+def status_answers(place: Place) -> list[str]:
+    return [message.text for message in place.telegram.to(ADMIN) if "Feed" in message.text]
 
 
 async def settled(place: Place) -> None:

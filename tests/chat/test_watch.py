@@ -30,7 +30,7 @@ def test_a_watch_is_taken_and_its_answer_says_what_it_means() -> None:
     ("line", "told"),
     [
         ("SOL rate < -0.1%", "-0.001 = -0.1 % per 4 h = -0.2 % per 8 h = -219 % APR"),
-        ("SOL rate < -0.1%", "✅ SOLUSDT already true: the alert comes at once"),
+        ("SOL rate < -0.1%", "✅ SOLUSDT already true: the alert comes with the next row"),
         ("SOL rate < 0 for 30s", "✅ SOLUSDT already true; it must stay so for 30s"),
         ("BTC apr > 30%", "0.3 = 30 % APR = 0.0273973 % per 8 h"),
         ("BTC rate8h > 5bp", "0.0005 = 0.05 % per 8 h = 54.75 % APR"),
@@ -45,7 +45,7 @@ def test_a_watch_is_taken_and_its_answer_says_what_it_means() -> None:
         ("BTC,ETH,SOL,币安人生 rate > 0", "4 symbols with rows, true now on 3: "),
         ("ALL rate8h < 0", "5 symbols with rows, true now on 1: SOLUSDT"),
         ("quarterly basis > 0", "1 symbols with rows, true now on 1: BTCUSDT_270326"),
-        ("@majors basis > 0", "✅ ETHUSDT already true: the alert comes at once"),
+        ("@majors basis > 0", "✅ ETHUSDT already true: the alert comes with the next row"),
         ("NEW rate > 1%", "No row of NEWUSDT has come yet."),
     ],
 )

@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -32,7 +32,8 @@ START = 1_000_000
 class Surroundings:
     """Chats, faults and clock, kept in plain fields."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
         self.rows: dict[int, ChatRow] = {}
         self.moves: list[tuple[int, int]] = []
         self.faults: dict[str, str] = {}
@@ -49,8 +50,9 @@ class Surroundings:
     def changed(self, row: ChatRow) -> None:
         self.rows[row.chat_id] = row
 
-    def moved(self, old: int, new: int, renamed: Mapping[str, str]) -> None:
+    async def move(self, old: int, new: int) -> None:
         self.moves.append((old, new))
+        await self.store.move_chat(old, new)
 
     def raised(self, kind: str, text: str) -> None:
         self.faults[kind] = text
@@ -68,7 +70,7 @@ class Bench:
     def __init__(self, telegram: TelegramDouble, store: MemoryStore, settings: Settings) -> None:
         self.telegram = telegram
         self.store = store
-        self.around = Surroundings()
+        self.around = Surroundings(store)
         self.api = BotApi(telegram.token, telegram.url, read_timeout=20, connect_timeout=20)
         self.notifier = Notifier(
             store, self.api, self.around, self.around, self.around.now, settings
@@ -462,7 +464,8 @@ class Counting:
 
 
 async def test_chats_are_told_at_once_but_each_in_order() -> None:
-    channel, around, store = Counting(), Surroundings(), MemoryStore()
+    channel, store = Counting(), MemoryStore()
+    around = Surroundings(store)
     settings = Settings(concurrency=5, limits=Limits(per_chat=0.0, overall=10_000.0))
     notifier = Notifier(store, channel, around, around, around.now, settings)
     notifier.start()

@@ -32,11 +32,13 @@ async def test_over_kills_each_alert_is_told_and_each_command_obeyed_once(
 
 
 def _summary(crowd: Crowd, rounds: int) -> str:
-    answers = crowd.typist.heard(crowd)
-    repeated = sum(len(marks) - 1 for marks in answers.values())
+    ledger, answers = crowd.ledger, crowd.typist.heard(crowd)
+    expected = sum(len(swing.done) * len(swing.chats) for swing in crowd.swings)
+    repeats = ledger.repeats + sum(len(marks) - 1 for marks in answers.values())
+    silent = len(ledger.unmarked) + sum(not all(marks[1:]) for marks in answers.values())
     return (
-        f"{rounds} kills: {len(crowd.ledger.copies)} alerts and {crowd.typist.said} commands, "
-        f"0 lost, {crowd.ledger.repeats} + {repeated} repeated and marked, 0 repeated in silence"
+        f"{rounds} kills: {len(ledger.copies)} of {expected} alerts and {len(answers)} answers to "
+        f"{crowd.typist.said} commands arrived, {repeats} came again, {silent} without the mark"
     )
 
 

@@ -53,7 +53,7 @@ def _muted(call: Call, world: World, time: int) -> Answer:
     row = msgspec.structs.replace(call.chat, muted_until=until)
     clock = formats.moment(until, call.chat.timezone)
     said = _("Muted for {time}, until {clock}.").format(time=formats.duration(time), clock=clock)
-    text = said + " " + _("Nothing is lost: at the end you hear what is still on.")
+    text = said + " " + _("At the end you hear what is still on.")
     answer = reply(text, Button(_("Unmute"), "unmute"))
     toast = said if call.request.callback_id else ""
     return Answer(replies=answer.replies, chats=(row,), toast=toast)

@@ -187,7 +187,7 @@ def _verdict(line: WatchLine, reading: Reading, truth: Truth, _: Translate) -> s
         return _("already true; it must stay so for {time}").format(
             time=formats.duration(line.options.hold)
         )
-    return _("already true: the alert comes at once")
+    return _("already true: the alert comes with the next row")
 
 
 def _counted(present: _Present, _: Translate) -> str:
