@@ -8,8 +8,10 @@ import asyncio
 import random
 import sqlite3
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from tests.app.program import Place, Run
+from tests.doubles.telegram import Fault, TelegramDouble
 from tests.torture.ledger import MARK, Ledger, Told, high, low
 
 CHATS = (7, 8, 9)  # hear alerts
@@ -18,6 +20,7 @@ WIDE = "LTCUSDT"  # a rule for all of them
 OF_FILE = {7: "ETHUSDT", 8: "XRPUSDT", 9: "ADAUSDT"}
 OF_WATCH = {7: "BNBUSDT", 8: "LINKUSDT", 9: "SUIUSDT"}
 PATIENCE = 180.0  # s; a busy machine starts the program slowly, and it is killed meanwhile
+MOMENTS = ("obeying", "telling", "obeying", "starting", "working", "sending")
 WAITING = "status IN ('new', 'leased', 'uncertain')"
 
 
@@ -49,24 +52,33 @@ class Typist:
     lines: dict[int, str] = field(default_factory=dict)  # by number, what must be left
     answers: list[str] = field(default_factory=list)
     said: int = 0
+    made: int = 0
 
     async def go_on(self, crowd: "Crowd") -> None:
         telegram = crowd.place.telegram
-        made = 0
         while not crowd.ended.is_set():
-            if self.lines and crowd.chance.random() < 0.3:
-                number = crowd.chance.choice(list(self.lines))
-                self.answers.append(f"/watch {self.lines.pop(number)}")
-                telegram.say(TYPIST, f"/unwatch {number}")
-            else:
-                made += 1
-                self.lines[made] = f"BTCUSDT mark > {1_000_000 + made}"
-                self.answers.append(f"#{made}")
-                telegram.say(TYPIST, f"/watch {self.lines[made]}")
-            self.said += 1
+            which = crowd.chance.choice(("make", "remove", "make and remove"))
+            if which != "remove" or not self.lines:
+                self._make(telegram)
+            if which != "make":  # obeyed again, a watch made and removed would be back
+                number = crowd.chance.choice(list(self.lines)) if which == "remove" else self.made
+                self._remove(telegram, number)
             await telegram.wait_for(lambda: self.said - len(self.heard(crowd)) < 4, PATIENCE)
             await asyncio.sleep(crowd.chance.uniform(0, 0.5))
         await telegram.wait_for(lambda: self.said == len(self.heard(crowd)), PATIENCE)
+
+    def _make(self, telegram: TelegramDouble) -> None:
+        self.made += 1
+        self.lines[self.made] = f"BTCUSDT mark > {1_000_000 + self.made}"
+        self._say(telegram, f"/watch {self.lines[self.made]}", f"#{self.made}")
+
+    def _remove(self, telegram: TelegramDouble, number: int) -> None:
+        self._say(telegram, f"/unwatch {number}", f"/watch {self.lines.pop(number)}")
+
+    def _say(self, telegram: TelegramDouble, command: str, answer: str) -> None:
+        telegram.say(TYPIST, command)
+        self.answers.append(answer)
+        self.said += 1
 
     def heard(self, crowd: "Crowd") -> dict[str, list[bool]]:
         """Every answer by its text, with whether each copy bore the mark; no notices."""
@@ -116,9 +128,9 @@ class Crowd:
         async with asyncio.TaskGroup() as people:
             going = [people.create_task(swing.go_on(self)) for swing in self.swings]
             going.append(people.create_task(self.typist.go_on(self)))
-            for _ in range(rounds):
+            for number in range(rounds):
                 async with self.start() as run:
-                    await self._moment(run)
+                    await self._moment(run, MOMENTS[number % len(MOMENTS)])
                     await run.kill()
             self.ended.set()
             async with self.start() as run:
@@ -126,20 +138,41 @@ class Crowd:
                 await self._nothing_waits()
                 await run.kill()
 
-    async def _moment(self, run: Run) -> None:
-        """While it starts, while it works, or while a message is on its way."""
-        which = self.chance.choice(("starting", "working", "sending"))
+    async def _moment(self, run: Run, which: str) -> None:
+        """Waits for the moment of a kill.
+
+        At any time of a start or of its work; when a message has just arrived; or where it hurts
+        most: a message has arrived and nobody said so yet, a command took effect and its update
+        is not confirmed.
+        """
+        telegram = self.place.telegram
         if which == "starting":
             await asyncio.sleep(self.chance.uniform(0, 2))
             return
         await run.said("Rows flow", within=PATIENCE)
         if which == "working":
             await asyncio.sleep(self.chance.uniform(0, 1.5))
-            return
-        begun = len(self.place.telegram.messages)
-        await self.place.telegram.wait_for(
-            lambda: len(self.place.telegram.messages) > begun, PATIENCE
-        )
+        elif which == "obeying":
+            await self._polls(HTTPStatus.OK)
+            telegram.fail_next(Fault.drop(acted=False), method="getUpdates")
+            await self._polls(0)
+        else:
+            chat_id = self.chance.choice(CHATS)
+            begun = len(telegram.to(chat_id))
+            if which == "telling":
+                telegram.fail_next(Fault.slow(5), chat_id=chat_id)
+            await telegram.wait_for(lambda: len(telegram.to(chat_id)) > begun, PATIENCE)
+
+    async def _polls(self, status: int) -> None:
+        """Waits for another getUpdates that ends so; 0: without an answer."""
+        requests = self.place.telegram.requests
+        begun = len(requests)
+
+        def ended() -> bool:
+            polls = (one.status for one in requests[begun:] if one.method == "getUpdates")
+            return status in polls
+
+        await self.place.telegram.wait_for(ended, PATIENCE)
 
     async def _nothing_waits(self) -> None:
         async with asyncio.timeout(PATIENCE):
