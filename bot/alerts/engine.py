@@ -6,32 +6,22 @@ sends nothing and stores nothing: what must be kept is handed out by `changes`.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bot.alerts.changes import Changes, Ended, SampleKept, StateChange
 from bot.alerts.event import Event, event_of
 from bot.alerts.leftover import Leftover, ended_of
-from bot.alerts.lifecycle import IDLE, Kind, Phase, Reason, State, Step, durable, pay, step
+from bot.alerts.lifecycle import IDLE, Kind, Phase, State, Step, durable, pay, step
+from bot.alerts.look import Look
 from bot.alerts.symbol import SymbolMemory, said_interval
 from bot.market.catalog import Catalog
 from bot.market.reading import Reading
 from bot.market.tick import Tick
-from bot.rules.expression import Part, explain
+from bot.rules.expression import explain
 from bot.rules.index import RuleIndex
 from bot.rules.rule import Rule
 
 STALE_AFTER = 30_000  # ms
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How one rule stands on one symbol, for people."""
-
-    rule: Rule
-    state: State
-    reason: Reason
-    parts: tuple[Part, ...]
-    reading: Reading
 
 
 class Engine:

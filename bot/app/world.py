@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from bot import __version__
-from bot.alerts.engine import Engine, Look
+from bot.alerts.engine import Engine
+from bot.alerts.look import Look
 from bot.app.desk import Desk
 from bot.app.faults import Faults
 from bot.chat.world import Status

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.alerts.engine import Look
+from bot.alerts.look import Look
 from bot.market.catalog import Catalog
 from bot.market.reading import Reading
 from bot.notify.channel import Written

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bot.alerts.engine import Engine, Look
+from bot.alerts.engine import Engine
 from bot.alerts.lifecycle import Phase
+from bot.alerts.look import Look
 from bot.chat.access import Access
 from bot.chat.answer import Answer
 from bot.chat.decide import decide

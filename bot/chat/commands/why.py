@@ -1,7 +1,7 @@
 """/why: how each rule of the chat stands on a symbol, part by part, and what it waits for."""
 
-from bot.alerts.engine import Look
 from bot.alerts.lifecycle import Phase, Reason
+from bot.alerts.look import Look
 from bot.chat.answer import Answer, Call, reply
 from bot.chat.words import code, find_symbol, pages_of, part_text, unknown_symbol
 from bot.chat.world import World
