@@ -220,6 +220,7 @@ class Program:
     async def _begin(self) -> None:
         rules = len(self.live.desk.book.rules)
         _log.info("fundingbot %s starts with %d rules and watches", __version__, rules)
+        await self._say_start()
         self._schedule()
         if self.wiring.address is not None:
             self._health = HealthServer(*self.wiring.address, self.figures.pages())
@@ -230,7 +231,7 @@ class Program:
                 await self.venue.refresh_catalog()
         self.venue.follow_rules()
         self._catalog_tried.set()
-        await self._say_start()
+        await self._say_unknown_symbols()
 
     def _schedule(self) -> None:
         jobs: dict[str, tuple[float, Job]] = {
@@ -248,7 +249,10 @@ class Program:
         self.scheduler.start()
 
     async def _say_start(self) -> None:
-        """What an admin must know of this start, and what the next one must."""
+        """What an admin must know of this start, and what the next one must.
+
+        It comes before any wait: a kill must find the good copy of the rules stored.
+        """
         facts = {CREATED: created_text(self.live.desk.book.file_rules)}
         if self._start.text is not None:
             facts[LAST_GOOD] = self._start.text
@@ -257,14 +261,18 @@ class Program:
         if self._start.problems:
             text = partial(texts.rules_refused, self._start.problems)
             notices = self.faults.begin(RULES, text, wall())
+        await self.live.note(notices, facts | code)
+        if code:
+            _log.warning("Nobody is admin yet: send /start %s to the bot", code[CLAIM_CODE])
+
+    async def _say_unknown_symbols(self) -> None:
+        """The names of the rules file that do not trade, as far as the catalog is known."""
         source = self.wiring.source
         symbols, fact = symbol_notices(
             self._start.file, self.live, source.path, source.said_symbols
         )
         source.said_symbols = fact[SYMBOLS]
-        await self.live.note([*notices, *symbols], facts | code | fact)
-        if code:
-            _log.warning("Nobody is admin yet: send /start %s to the bot", code[CLAIM_CODE])
+        await self.live.note(symbols, fact)
 
     async def _end(self) -> None:
         """What is decided is stored, what is due is sent, as far as the time allows."""
