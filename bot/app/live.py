@@ -20,10 +20,12 @@ from bot.app.desk import Desk
 from bot.app.draft import Draft
 from bot.app.faults import Faults, Text
 from bot.app.followup import ended_rows, still_on
+from bot.app.journal import NO_JOURNAL, Journal
 from bot.chat.answer import Answer
 from bot.chat.request import Request
 from bot.locale import translator
 from bot.market.catalog import Catalog
+from bot.market.inbox import Received
 from bot.market.tick import Tick
 from bot.notify.channel import Written
 from bot.notify.payload import notice_row, outbox_row_for
@@ -48,6 +50,7 @@ class Parts:
     desk: Desk
     faults: Faults
     metrics: Metrics
+    journal: Journal = NO_JOURNAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Live:
         self.faults = parts.faults
         self._store = parts.store
         self._metrics = parts.metrics
+        self._journal = parts.journal
         self.now = now  # the venue's clock, ms: rules, mutes, watches
         self.wall = wall  # this machine's clock, ms: what waits for being sent
         self._wake = wake
@@ -84,15 +88,17 @@ class Live:
         self._lock = asyncio.Lock()
         self._to_mark: list[Ended] = []
 
-    async def take(self, ticks: Sequence[Tick]) -> None:
-        """Decides on a frame."""
+    async def take(self, ticks: Sequence[Tick], frames: Sequence[Received] = ()) -> None:
+        """Decides on ticks; `frames` are those that they came in, empty for ticks from REST."""
         async with self._lock:
+            self._journal.rows(ticks, frames)
             self._note(self.engine.on_frame(ticks))
             await self._record()
 
     async def advance(self, now: int, *, everything: bool = False) -> None:
         """Lets time pass; `everything` also stores what a crash may cost (peaks, the heartbeat)."""
         async with self._lock:
+            self._journal.advance(now)
             self._note(self.engine.advance(now))
             if everything:
                 self._collect(self.engine.changes(everything=True))
@@ -108,11 +114,15 @@ class Live:
             self._draft.add_rows(made.notices)
             await self._record()
 
-    async def replace_catalog(self, catalog: Catalog, facts: dict[str, str]) -> None:
+    async def replace_catalog(
+        self, catalog: Catalog, facts: dict[str, str], notices: Iterable[OutboxRow] = ()
+    ) -> None:
         async with self._lock:
+            self._journal.catalog(catalog)
             self.engine.replace_catalog(catalog)
             self._collect(self.engine.changes())
             self._add_facts(facts)
+            self._draft.add_rows(notices)
             await self._record()
 
     async def note(self, rows: Iterable[OutboxRow], facts: dict[str, str] | None = None) -> None:
@@ -173,6 +183,7 @@ class Live:
         renamed = await self._store.move_chat(old, new)
         self._draft.rename(renamed, old, new)
         self.desk.move_chat(old, new, renamed)
+        self._journal.renamed(renamed, self.desk.book.rules)
         self.engine.rename_rules(renamed, self.desk.book.rules)
 
     def _merged(self, chat: ChatRow, base: ChatRow | None) -> ChatRow:
@@ -217,6 +228,7 @@ class Live:
 
     def _swap(self, book: Book) -> None:
         self.desk.book = book
+        self._journal.rules(book.rules)
         self.engine.replace_rules(book.rules)
         self._collect(self.engine.changes())
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 
 import msgspec
@@ -13,6 +13,7 @@ from bot.app.live import Live
 from bot.app.world import LiveWorld
 from bot.market.catalog import Catalog
 from bot.market.clock import VenueClock
+from bot.market.inbox import Batch
 from bot.market.number import Value
 from bot.market.rest import MarketRest, RestError
 from bot.market.stream import MarketStream
@@ -62,8 +63,8 @@ class Venue:
             except Exception:  # noqa: BLE001 - logged; the feed goes on
                 _log.exception("A batch of rows could not be taken", extra={"action": "take"})
 
-    async def _take(self, batch: Sequence[Tick]) -> None:
-        admitted = self._clock.admit(batch, time.monotonic())
+    async def _take(self, batch: Batch) -> None:
+        admitted = self._clock.admit(batch.ticks, time.monotonic())
         self.rejected += admitted.rejected
         if admitted.followed:
             _log.warning(
@@ -73,7 +74,7 @@ class Venue:
             )
         ticks = [_storable(tick) for tick in admitted.ticks if tick.event_time < LARGEST_TIME]
         if ticks:
-            await self._live.take(ticks)
+            await self._live.take(ticks, batch.frames)
         if self._live.engine.take_doubted():
             self._catalog_asked.set()
 

@@ -1,9 +1,29 @@
 """The place between the reader and a consumer that may be slow: the latest tick of each symbol."""
 
 import asyncio
-from collections.abc import Iterable
+from dataclasses import dataclass
 
 from bot.market.tick import Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A frame as it came: when (local clock, µs since 1970), its bytes, and its ticks."""
+
+    at: int
+    body: bytes
+    ticks: tuple[Tick, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What came since the last time: a frame's ticks, or the latest of each symbol of several.
+
+    `frames` are those that the ticks are from, in their order; empty unless they are kept.
+    """
+
+    ticks: tuple[Tick, ...]
+    frames: tuple[Received, ...] = ()
 
 
 class Inbox:
@@ -13,14 +33,16 @@ class Inbox:
     older ones and are counted: it then sees the present and never a backlog.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_frames: bool = False) -> None:
         self.conflated = 0  # ticks that were replaced before anybody saw them
+        self._keep_frames = keep_frames
         self._ticks: dict[str, Tick] = {}
+        self._frames: list[Received] = []
         self._filled = asyncio.Event()
 
-    def put(self, ticks: Iterable[Tick]) -> None:
+    def put(self, frame: Received) -> None:
         """Takes the ticks of a frame; one that is not newer than the one held is a repetition."""
-        for tick in ticks:
+        for tick in frame.ticks:
             held = self._ticks.get(tick.symbol)
             if held is not None:
                 if tick.event_time <= held.event_time:
@@ -28,12 +50,15 @@ class Inbox:
                 del self._ticks[tick.symbol]
                 self.conflated += 1
             self._ticks[tick.symbol] = tick
+        if self._keep_frames:
+            self._frames.append(frame)
         if self._ticks:
             self._filled.set()
 
-    async def take(self) -> tuple[Tick, ...]:
+    async def take(self) -> Batch:
         """What came since the last time; waits until there is something."""
         await self._filled.wait()
         self._filled.clear()
-        ticks, self._ticks = tuple(self._ticks.values()), {}
-        return ticks
+        batch = Batch(tuple(self._ticks.values()), tuple(self._frames))
+        self._ticks, self._frames = {}, []
+        return batch

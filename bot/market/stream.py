@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, W
 
 from bot.market.binance import BrokenFrameError, decode_frame, stream_request
 from bot.market.feed import FeedRecord, FeedStatus
-from bot.market.inbox import Inbox
+from bot.market.inbox import Batch, Inbox, Received
 from bot.market.plan import (
     NAMES_IN_ADDRESS,
     change_of_streams,
@@ -25,7 +25,6 @@ from bot.market.plan import (
     stream_address,
 )
 from bot.market.reconnect import ConnectPolicy, Problem, refusal
-from bot.market.tick import Tick
 
 MAX_FRAME = 8 << 20  # bytes; the whole market is 0.2 MB
 LATE = 0.5  # s by which this program may oversleep before it doubts itself
@@ -56,13 +55,17 @@ class MarketStream:
         symbols: Iterable[str] | None = None,
         *,
         every_second: bool = True,
+        keep_frames: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        """`symbols`: None for all. `sleep` is what passes the time between two connects."""
+        """`symbols`: None for all. `keep_frames`: batches come with the frames as they were sent.
+
+        `sleep` is what passes the time between two connects.
+        """
         self.settings = settings
         self.record = FeedRecord()
-        self.inbox = Inbox()
+        self.inbox = Inbox(keep_frames=keep_frames)
         self.monotonic = monotonic
         self.plan: tuple[str, ...] = ()
         self._sleep = sleep
@@ -77,11 +80,11 @@ class MarketStream:
         for link in self._links:
             link.wake.set()
 
-    async def next_batch(self) -> tuple[Tick, ...]:
+    async def next_batch(self) -> Batch:
         """The ticks since the last time: a frame's, or the latest of each symbol of several."""
         return await self.inbox.take()
 
-    async def batches(self) -> AsyncIterator[tuple[Tick, ...]]:
+    async def batches(self) -> AsyncIterator[Batch]:
         """Every `next_batch`, without an end. One consumer at a time."""
         while True:
             yield await self.inbox.take()
@@ -212,7 +215,7 @@ class _Link:
         record.frame(frame, now)
         if not frame.ticks:
             return False
-        self._stream.inbox.put(frame.ticks)
+        self._stream.inbox.put(Received(time.time_ns() // 1000, message, frame.ticks))
         if frame.stream not in self._giving:
             self._giving.add(frame.stream)
             self.wake.set()

@@ -232,7 +232,7 @@ async def check_stream(route: str, *, row_within: float = ROW_WITHIN) -> Finding
         )
         if arriving.done():
             took = time.monotonic() - started
-            rows = len(arriving.result())
+            rows = len(arriving.result().ticks)
             return Finding(ok=True, text=f"the first {rows} rows after {took:.1f} s")
     finally:
         running.cancel()

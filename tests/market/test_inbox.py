@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot.market.inbox import Inbox
+from bot.market.inbox import Inbox, Received
 from bot.market.tick import Tick
 from tests.market.rows import tick
 
@@ -12,6 +12,10 @@ from tests.market.rows import tick
 def ticks(text: str) -> list[Tick]:
     """`A1 B2`: symbol and event time."""
     return [tick(one[0], int(one[1:])) for one in text.split()]
+
+
+def received(text: str) -> Received:
+    return Received(0, text.encode(), tuple(ticks(text)))
 
 
 @pytest.mark.parametrize(
@@ -31,21 +35,31 @@ async def test_newer_ticks_replace_older_ones(
 ) -> None:
     inbox = Inbox()
     for frame in frames:
-        inbox.put(ticks(frame))
-    assert await inbox.take() == tuple(ticks(batch))
+        inbox.put(received(frame))
+    assert (await inbox.take()).ticks == tuple(ticks(batch))
     assert inbox.conflated == conflated
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_frames_come_with_their_batch_where_they_are_kept(*, kept: bool) -> None:
+    inbox = Inbox(keep_frames=kept)
+    inbox.put(received("A1 B1"))
+    inbox.put(received("A2"))
+    assert [frame.body for frame in (await inbox.take()).frames] == [b"A1 B1", b"A2"] * kept
+    inbox.put(received("A3"))
+    assert [frame.body for frame in (await inbox.take()).frames] == [b"A3"] * kept
 
 
 async def test_taking_waits_for_a_tick_and_then_starts_afresh() -> None:
     inbox = Inbox()
-    inbox.put([])
+    inbox.put(received(""))
     waiting = asyncio.create_task(inbox.take())
     await asyncio.sleep(0)
     assert not waiting.done()
-    inbox.put(ticks("A1"))
-    assert await waiting == tuple(ticks("A1"))
+    inbox.put(received("A1"))
+    assert (await waiting).ticks == tuple(ticks("A1"))
     again = asyncio.create_task(inbox.take())
     await asyncio.sleep(0)
     assert not again.done()
-    inbox.put(ticks("A1"))
-    assert await again == tuple(ticks("A1"))
+    inbox.put(received("A1"))
+    assert (await again).ticks == tuple(ticks("A1"))

@@ -44,11 +44,11 @@ async def test_the_ticks_of_a_frame_are_one_batch() -> None:
     async with venue() as double, running(stream_to(double)) as stream:
         async with asyncio.timeout(30):
             batch = await stream.next_batch()
-            assert [one.symbol for one in batch] == double.symbols
+            assert [one.symbol for one in batch.ticks] == double.symbols
             following = [batch async for batch in _first(stream, 3)]
-        times = [one.event_time for batch in following for one in batch]
+        times = [one.event_time for batch in following for one in batch.ticks]
         assert times == sorted(times)
-        assert [len(batch) for batch in following] == [3, 3, 3]
+        assert [len(batch.ticks) for batch in following] == [3, 3, 3]
         status = stream.status()
         assert status.connected_since is not None
         assert status.last_row is not None
@@ -83,7 +83,7 @@ async def test_each_of_the_venues_stream_names_brings_rows(
         stream = MarketStream(StreamSettings(double.route), symbols, every_second=every_second)
         async with running(stream), asyncio.timeout(30):
             batch = await stream.next_batch()
-            assert [one.symbol for one in batch] == (symbols or double.symbols)
+            assert [one.symbol for one in batch.ticks] == (symbols or double.symbols)
             address = quote(f"/market/stream?streams={'/'.join(names)}", safe="/?=!@")
             assert double.addresses == [address]
             assert stream.status().streams == tuple(names)
@@ -93,10 +93,10 @@ async def test_a_slow_consumer_sees_the_present_and_never_a_backlog() -> None:
     async with venue() as double, running(stream_to(double)) as stream:
         await until(lambda: stream.status().rows >= 60)
         batch = await stream.next_batch()
-        assert sorted(one.symbol for one in batch) == sorted(double.symbols)
+        assert sorted(one.symbol for one in batch.ticks) == sorted(double.symbols)
         status = stream.status()
         assert status.conflated == status.rows - 3
-        assert {one.event_time for one in batch} == {E0 + status.rows // 3}
+        assert {one.event_time for one in batch.ticks} == {E0 + status.rows // 3}
 
 
 async def test_a_connection_that_is_silent_with_live_pongs_is_replaced() -> None:
@@ -111,7 +111,7 @@ async def test_a_connection_that_is_silent_with_live_pongs_is_replaced() -> None
             assert stream.status().last_row is None
             double.mute = False
             async with asyncio.timeout(30):
-                assert await stream.next_batch()
+                assert (await stream.next_batch()).ticks
 
 
 async def test_acks_and_foreign_frames_are_no_sign_of_life() -> None:
@@ -185,7 +185,7 @@ async def test_a_refusal_is_named_and_survived(
             assert now() - begin >= least
             double.refuse = None
             async with asyncio.timeout(30):
-                assert await stream.next_batch()
+                assert (await stream.next_batch()).ticks
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ async def test_many_symbols_are_asked_for_in_portions_and_slowly() -> None:
             seen: set[str] = set()
             async with asyncio.timeout(30):
                 while len(seen) < 520:
-                    seen.update(one.symbol for one in await stream.next_batch())
+                    seen.update(one.symbol for one in (await stream.next_batch()).ticks)
 
 
 async def test_a_plan_made_while_the_line_was_down_is_used_by_the_next_connection() -> None:
@@ -269,7 +269,7 @@ async def test_a_plan_made_while_the_line_was_down_is_used_by_the_next_connectio
             await until(lambda: "ethusdt" in "".join(double.addresses[-1:]))
             double.refuse = None
             async with asyncio.timeout(30):
-                assert {one.symbol for one in await stream.next_batch()} == {"ETHUSDT"}
+                assert {one.symbol for one in (await stream.next_batch()).ticks} == {"ETHUSDT"}
             assert double.addresses[-1] == "/market/stream?streams=ethusdt@markPrice@1s"
 
 
@@ -343,4 +343,4 @@ async def test_the_environments_proxy_is_not_used_on_loopback(
     for name in ("http_proxy", "all_proxy", "ws_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     async with venue() as double, running(stream_to(double)) as stream, asyncio.timeout(30):
-        assert await stream.next_batch()
+        assert (await stream.next_batch()).ticks
