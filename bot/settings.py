@@ -26,6 +26,7 @@ SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000  # ms
 _TOKEN = re.compile(r"\d+:[^\s/?#]+", re.ASCII)
 _TOKEN_WITHIN = re.compile(r"\d{3,}(:|%3[Aa])[\w-]{10,}", re.ASCII)
 _PASSWORD_WITHIN = re.compile(r"(?<=://)[^/\s]*@")
+_SECRET = {"TELEGRAM_TOKEN", "HEARTBEAT_URL"}  # no part of their values is repeated
 _LONGEST_SHOWN = 80  # characters of a wrong value that are repeated to the person
 
 
@@ -90,6 +91,18 @@ def _url(*schemes: str) -> Callable[[str], str]:
         return text.rstrip("/")
 
     return read
+
+
+def _heartbeat_url(text: str) -> str:
+    """An address that is called as it is; the path or the query of such ones is the secret."""
+    try:
+        parts = urlsplit(text)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.scheme not in ("http", "https") or re.search(r"[\s#]", text):
+        raise ValueError("a URL like https://host[:port][/path][?query]")
+    return text
 
 
 def _database_url(text: str) -> str:
@@ -195,6 +208,8 @@ class Settings(BaseSettings):
     streams_per_connection: Annotated[int, BeforeValidator(_count(1, 1_024))] = 200
     send_rate: Annotated[int, BeforeValidator(_count(1, 1_000))] = 25  # messages a second
     max_age: Annotated[int, BeforeValidator(_duration(SECOND, 24 * HOUR))] = HOUR
+    record: Path | None = None  # `run` writes a recording of all that it decides on
+    heartbeat_url: Annotated[SecretStr | None, BeforeValidator(_heartbeat_url)] = None
 
     @classmethod
     def settings_customise_sources(
@@ -216,9 +231,8 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """The texts that no log may show."""
-        if self.telegram_token is None:
-            return ()
-        return (self.telegram_token.get_secret_value(),)
+        given = (self.telegram_token, self.heartbeat_url)
+        return tuple(secret.get_secret_value() for secret in given if secret is not None)
 
 
 NAMES = tuple(field.upper() for field in Settings.model_fields)
@@ -295,7 +309,7 @@ def _cause(error: OSError | UnicodeDecodeError) -> str:
 
 def _shown(name: str, value: str) -> str:
     """What was given, as far as it may be repeated."""
-    if name == "TELEGRAM_TOKEN":
+    if name in _SECRET:
         return f"{len(value)} characters given (not shown)"
     hidden = _PASSWORD_WITHIN.sub("***@", _TOKEN_WITHIN.sub("***", value))
     short = hidden if len(hidden) <= _LONGEST_SHOWN else f"{hidden[:_LONGEST_SHOWN]}…"

@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from bot.settings import (
     NAMES,
@@ -16,6 +16,7 @@ from bot.settings import (
 )
 
 TOKEN = "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc"
+HEARTBEAT = "https://beat.example:8443/hunter2?id=bot&on=1"
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 
 
@@ -46,6 +47,7 @@ def test_nothing_given_is_a_usable_start(tmp_path: Path) -> None:
     assert settings.http_addr == Address("127.0.0.1", 8080)
     assert (settings.stale, settings.handover_after) == (30 * SECOND, 23 * HOUR + 50 * MINUTE)
     assert (settings.send_rate, settings.max_age) == (25, HOUR)
+    assert (settings.record, settings.heartbeat_url) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,8 @@ def test_nothing_given_is_a_usable_start(tmp_path: Path) -> None:
         ("STREAMS_PER_CONNECTION", "1024", 1_024),
         ("SEND_RATE", "1000", 1_000),
         ("MAX_AGE", "1d", 24 * HOUR),
+        ("RECORD", "/data/market.ndjson.zst", Path("/data/market.ndjson.zst")),
+        ("HEARTBEAT_URL", HEARTBEAT, SecretStr(HEARTBEAT)),
     ],
 )
 def test_a_variable_is_read(tmp_path: Path, name: str, text: str, value: object) -> None:
@@ -106,6 +110,11 @@ def test_a_variable_is_read(tmp_path: Path, name: str, text: str, value: object)
         ("SEND_RATE", "-1", "from 1 to 1000"),
         ("SEND_RATE", "²", "from 1 to 1000"),
         ("MAX_AGE", "soon", "from 1s to 1d"),
+        ("HEARTBEAT_URL", "wss://host/beat", "https://host"),
+        ("HEARTBEAT_URL", "https:///beat", "https://host"),
+        ("HEARTBEAT_URL", "https://host:port/beat", "https://host"),
+        ("HEARTBEAT_URL", "https://host/be at", "https://host"),
+        ("HEARTBEAT_URL", "https://host/beat#one", "https://host"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(
@@ -129,7 +138,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
 
 
 def test_every_variable_can_be_wrong_in_the_same_start(tmp_path: Path) -> None:
-    lenient = {"RULES_FILE"}  # any text names a file
+    lenient = {"RULES_FILE", "RECORD"}  # any text names a file
     wrong = dict.fromkeys(NAMES, "?")
     assert {problem.partition(":")[0] for problem in problems_of(tmp_path, **wrong)} == (
         set(NAMES) - lenient
@@ -224,6 +233,8 @@ def test_a_dotenv_line_may_hold_quotes_comments_and_export(tmp_path: Path) -> No
         ("TELEGRAM_API_URL", f"ftp://api.telegram.org/bot{TOKEN}", TOKEN.partition(":")[2]),
         ("BINANCE_REST_URL", f"https://host/?t={TOKEN}", TOKEN.partition(":")[2]),
         ("ADMINS", TOKEN, TOKEN.partition(":")[2]),
+        ("HEARTBEAT_URL", "beat.example/hunter2", "hunter2"),
+        ("HEARTBEAT_URL", "https://beat.example/ping?key=hunter2#", "hunter2"),
     ],
 )
 def test_a_problem_never_repeats_a_secret(
@@ -235,10 +246,13 @@ def test_a_problem_never_repeats_a_secret(
     assert secret not in repr(caught.value)
 
 
-def test_the_token_is_in_no_repr_and_listed_as_a_secret(tmp_path: Path) -> None:
-    settings = load(tmp_path, TELEGRAM_TOKEN=TOKEN)
-    assert TOKEN not in f"{settings!r} {settings} {settings.model_dump()}"
-    assert settings.secrets == (TOKEN,)
+@pytest.mark.parametrize(
+    ("name", "secret"), [("TELEGRAM_TOKEN", TOKEN), ("HEARTBEAT_URL", HEARTBEAT)]
+)
+def test_a_secret_is_in_no_repr_and_listed_as_one(tmp_path: Path, name: str, secret: str) -> None:
+    settings = load(tmp_path, **{name: secret})
+    assert secret not in f"{settings!r} {settings} {settings.model_dump()}"
+    assert settings.secrets == (secret,)
 
 
 def test_settings_cannot_be_changed(tmp_path: Path) -> None:
