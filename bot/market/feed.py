@@ -14,8 +14,17 @@ _KINDS = 100  # different things that are logged once each; a hostile venue coul
 
 
 @dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """One open connection: since when (monotonic s), for how many streams, its rows so far."""
+
+    since: float
+    streams: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class FeedStatus:
-    """The state of the feed at one moment; times are monotonic seconds.
+    """The state of the feed at one moment; times are monotonic seconds, lengths are seconds.
 
     `skipped` counts by reason: foreign, coin-m, incomplete (rows), broken (frames). `problem` is
     the last one, also after it is over; a `last_row` later than `problem_at` says that it is.
@@ -25,11 +34,21 @@ class FeedStatus:
     last_row: float | None = None
     rows: int = 0
     conflated: int = 0
-    connects: int = 0
+    connects: int = 0  # attempts, handovers included
     problem: str = ""
     problem_at: float | None = None
     skipped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    streams: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()  # those that are wanted
+    links: tuple[LinkStatus, ...] = ()  # two during a handover, the older one first
+    rows_per_second: float = 0.0  # over the last 10 s
+    lag: float | None = None  # from a row's event time to its coming, the clocks' skew taken out
+    skew: float | None = None  # this machine's clock minus the venue's
+    unanswered: tuple[str, ...] = ()  # streams that were asked for and never gave a row
+    handovers: int = 0  # connections that took over from one that was still open
+    handed_over_at: float | None = None
+    reconnected_at: float | None = None  # when a connection was last opened for a lost one
+    reconnect_reason: str = ""  # why that one was lost
+    next_connect: float | None = None  # when the next attempt is due, while one waits
 
 
 class FeedRecord:
