@@ -217,10 +217,20 @@ def array_stream(*, every_second: bool) -> str:
     return "!markPrice@arr" + ("@1s" if every_second else "")
 
 
+def is_coin_margined(symbol: str) -> bool:
+    """Whether a name is a COIN-M contract's: `BTCUSD_PERP`, `BTCUSD_261225`.
+
+    Those are quoted in USD and always have a suffix; a USDS-M name ends its quote asset in a
+    letter more (`BTCUSDT_261225`). REST rows carry no `st` that would say it.
+    """
+    return symbol.rpartition("_")[0].endswith("USD")
+
+
 def premium_ticks(body: bytes) -> tuple[Tick, ...]:
     """The ticks of a GET /fapi/v1/premiumIndex answer: one object, or an array of them.
 
-    `lastFundingRate` is the stream's r, the estimate for the settlement at nextFundingTime.
+    `lastFundingRate` is the stream's r, the estimate for the settlement at nextFundingTime. COIN-M
+    rows, which the venue mixes in, are passed over as they are in the stream.
 
     Raises:
         BrokenFrameError: the answer is not JSON in UTF-8, or is neither of the two.
@@ -242,6 +252,8 @@ def _premium(row: msgspec.Raw | dict[str, msgspec.Raw]) -> Tick | None:
         return None
     symbol, event_time = _plain(raw.get("symbol")), _plain(raw.get("time"))
     if not isinstance(symbol, str) or not symbol or not _is_time(event_time):
+        return None
+    if is_coin_margined(symbol):
         return None
     funding_time = _plain(raw.get("nextFundingTime"))
     return Tick(

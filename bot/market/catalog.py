@@ -11,11 +11,13 @@ from typing import Any
 
 import msgspec
 
-from bot.market.number import Value, parse_number
+from bot.market.number import Value, decimal_text, parse_number
 
 PERPETUAL = "PERPETUAL"
 TRADFI = "TRADIFI_PERPETUAL"  # the venue's spelling
 _INTERVAL = "fundingIntervalHours"
+_MOST_HOURS = 24 * 365
+_LONGEST_LIMIT = 40  # characters of a cap; a longer text says nothing sensible
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,29 @@ def read_catalog_file(body: bytes, previous: Catalog | None = None) -> Catalog:
     return _over(before, taken)
 
 
+def catalog_text(catalog: Catalog) -> str:
+    """The catalog in the venue's own shapes, as `read_catalog_file` reads it."""
+    body: dict[str, object] = {
+        "fundingInfo": [
+            {
+                "symbol": row.symbol,
+                "fundingIntervalHours": row.interval_hours,
+                "adjustedFundingRateCap": _number(row.cap),
+                "adjustedFundingRateFloor": _number(row.floor),
+            }
+            for row in catalog.funding.values()
+        ]
+    }
+    if catalog.contracts is not None:
+        body["exchangeInfo"] = {
+            "symbols": [
+                {"symbol": row.symbol, "contractType": row.contract_type, "status": row.status}
+                for row in catalog.contracts.values()
+            ]
+        }
+    return msgspec.json.encode(body).decode()
+
+
 def _over(before: Catalog, after: Catalog) -> Catalog:
     contracts = before.contracts
     if after.contracts is not None:
@@ -146,7 +171,19 @@ def _funding(row: dict[str, Any]) -> Funding | None:
     hours = row.get(_INTERVAL)
     return Funding(
         symbol,
-        hours if type(hours) is int and hours > 0 else 0,
-        parse_number(str(row.get("adjustedFundingRateCap", ""))),
-        parse_number(str(row.get("adjustedFundingRateFloor", ""))),
+        hours if type(hours) is int and 0 < hours <= _MOST_HOURS else 0,
+        _limit(row.get("adjustedFundingRateCap")),
+        _limit(row.get("adjustedFundingRateFloor")),
     )
+
+
+def _limit(raw: object) -> Value | None:
+    """A cap or a floor: a number from a JSON number or text, no larger than 1,000,000 %."""
+    text = str(raw)
+    value = parse_number(text) if len(text) <= _LONGEST_LIMIT else None
+    sane = value is not None and (value.approx == 0 or 1e-20 < abs(value.approx) <= 1e4)
+    return value if sane else None
+
+
+def _number(value: Value | None) -> str | None:
+    return None if value is None else decimal_text(value.exact)

@@ -1,11 +1,12 @@
 """The venue's REST side: its time, the catalog, and the market at one moment.
 
 Source: the venue's USDS-M "Market Data" pages, /fapi/v1/{time,exchangeInfo,fundingInfo,
-premiumIndex}. Weights 1, 1, 0 (500 calls in 5 minutes) and 10 of 2400 a minute.
+premiumIndex}. What they cost and how often they may be asked: `rest_budget.py`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -15,8 +16,10 @@ import msgspec
 
 from bot.market.binance import BrokenFrameError, premium_ticks
 from bot.market.catalog import Catalog
+from bot.market.catalog_changes import contracts_doubt, funding_doubt
 from bot.market.plan import is_loopback
 from bot.market.reconnect import refusal, retry_after_seconds
+from bot.market.rest_budget import RestBudget
 from bot.market.tick import Tick
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)  # s, each step of a request
@@ -41,18 +44,36 @@ class RestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TakenCatalog:
-    """A catalog, and what went wrong with either half of it; that half is the previous one."""
+    """A catalog, and what went wrong with either half of it; that half is the previous one.
+
+    `doubts` say why an answer that came in good shape is not believed.
+    """
 
     catalog: Catalog
     problems: tuple[RestError, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 class MarketRest:
-    """Requests to one REST root (before `/fapi`); closes its connections as a context manager."""
+    """Requests to one REST root (before `/fapi`); closes its connections as a context manager.
 
-    def __init__(self, root: str, *, trust_env: bool = True) -> None:
+    A request that its budget does not allow now is not sent: it fails with the wait in seconds.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        trust_env: bool = True,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         """`trust_env`: whether proxies that the environment names are used; loopback needs none."""
+        self.skew: float | None = None  # s by which this machine's clock is ahead of the venue's
         self._root = root.rstrip("/")
+        self._budget = RestBudget()
+        self._monotonic = monotonic
+        self._wall = wall
         self._client = httpx.AsyncClient(
             timeout=TIMEOUT, trust_env=trust_env and not is_loopback(root)
         )
@@ -72,15 +93,20 @@ class MarketRest:
         await self._client.aclose()
 
     async def server_time(self) -> int:
-        """The venue's time in ms since 1970.
+        """The venue's time in ms since 1970; measures `skew` as well.
+
+        For that the venue is taken to have looked at its clock halfway through the exchange.
 
         Raises:
             RestError: as do all requests.
         """
+        began, wall = self._monotonic(), self._wall()
         body = await self._json("time")
         moment = body.get("serverTime") if isinstance(body, dict) else None
         if type(moment) is not int or moment <= 0:
             raise RestError("/fapi/v1/time answered without a serverTime")
+        half = (self._monotonic() - began) / 2
+        self.skew = wall + half - moment / 1000
         return moment
 
     async def exchange_info(self) -> Any:
@@ -98,21 +124,27 @@ class MarketRest:
         except BrokenFrameError as error:
             raise RestError(f"/fapi/v1/premiumIndex answered no rows: {error}") from None
 
-    async def take_catalog(self, previous: Catalog) -> TakenCatalog:
-        """A fresh catalog; a half that fails stays as it was in the previous one."""
-        catalog, problems = previous, []
-        halves: list[tuple[Callable[[], Awaitable[Any]], Callable[[Catalog, Any], Catalog]]] = [
-            (self.exchange_info, _with_contracts),
-            (self.funding_info, Catalog.with_funding_info),
-        ]
-        for request, lay in halves:
+    async def take_catalog(self, previous: Catalog, *, doubting: bool = True) -> TakenCatalog:
+        """A fresh catalog; a half that fails stays as it was in the previous one.
+
+        So does a half that lost most of what it had, unless `doubting` is False.
+        """
+        catalog, problems, doubts = previous, [], []
+        for request, lay, doubt in (
+            (self.exchange_info, _with_contracts, contracts_doubt),
+            (self.funding_info, Catalog.with_funding_info, funding_doubt),
+        ):
             try:
-                catalog = lay(catalog, await request())
+                taken = lay(catalog, await request())
             except ValueError as error:
                 problems.append(RestError(f"the catalog's answer is of another shape: {error}"))
             except RestError as error:
                 problems.append(error)
-        return TakenCatalog(catalog, tuple(problems))
+            else:
+                why = doubt(catalog, taken) if doubting else ""
+                doubts += [why] * bool(why)
+                catalog = catalog if why else taken
+        return TakenCatalog(catalog, tuple(problems), tuple(doubts))
 
     async def _json(self, name: str) -> Any:
         body = await self._get(name)
@@ -123,6 +155,10 @@ class MarketRest:
 
     async def _get(self, name: str) -> bytes:
         path = f"/fapi/v1/{name}"
+        hold = self._budget.hold(name, self._monotonic())
+        if hold is not None:
+            raise RestError(f"{path} waits {hold.wait:.0f} s: {hold.reason}", hold.wait)
+        self._budget.spend(name, self._monotonic())
         try:
             async with asyncio.timeout(WHOLE):
                 answer = await self._client.get(self._root + path)
@@ -131,9 +167,22 @@ class MarketRest:
         except (httpx.HTTPError, OSError) as error:
             words = str(error) or type(error).__name__
             raise RestError(f"{path} cannot be reached: {words}") from None
+        self._heed(answer)
         if answer.status_code != 200:
             raise _refused(path, answer)
         return answer.content
+
+    def _heed(self, answer: httpx.Response) -> None:
+        """Tells the budget what an answer says of the limits."""
+        now, status = self._monotonic(), answer.status_code
+        used = answer.headers.get("X-MBX-USED-WEIGHT-1M", "")
+        if used.isascii() and used.isdecimal() and len(used) < 10:
+            self._budget.used(int(used), now, self._wall())
+        if status in (403, 418, 429, 451):
+            problem = refusal(status, answer.headers.get("Retry-After"))
+            self._budget.refused(problem.wait, now, problem.words, slow=problem.slow)
+        elif status == 200:
+            self._budget.answered()
 
 
 def _with_contracts(catalog: Catalog, body: Any) -> Catalog:
