@@ -11,14 +11,12 @@ import msgspec
 from bot.app import texts
 from bot.app.live import Live
 from bot.app.world import LiveWorld
-from bot.market.catalog import Catalog
+from bot.market.catalog import Catalog, catalog_text
 from bot.market.clock import VenueClock
 from bot.market.inbox import Batch
-from bot.market.number import Value
 from bot.market.rest import MarketRest, RestError
 from bot.market.stream import MarketStream
 from bot.market.tick import Tick
-from bot.rules.quantity import decimal_text
 from bot.rules.rule import Rule
 
 CATALOG = "catalog"  # the fact with the catalog taken last, JSON
@@ -180,30 +178,3 @@ def _needs_every_second(rule: Rule) -> bool:
     clear = rule.options.clear
     fields = {*rule.condition.fields, *(clear.fields if clear is not None else ())}
     return not fields <= _SLOW_FIELDS
-
-
-def catalog_text(catalog: Catalog) -> str:
-    """The catalog in the venue's own shapes, as `read_catalog_file` reads it."""
-    body: dict[str, object] = {
-        "fundingInfo": [
-            {
-                "symbol": row.symbol,
-                "fundingIntervalHours": row.interval_hours,
-                "adjustedFundingRateCap": _number(row.cap),
-                "adjustedFundingRateFloor": _number(row.floor),
-            }
-            for row in catalog.funding.values()
-        ]
-    }
-    if catalog.contracts is not None:
-        body["exchangeInfo"] = {
-            "symbols": [
-                {"symbol": row.symbol, "contractType": row.contract_type, "status": row.status}
-                for row in catalog.contracts.values()
-            ]
-        }
-    return msgspec.json.encode(body).decode()
-
-
-def _number(value: Value | None) -> str | None:
-    return None if value is None else decimal_text(value.exact)

@@ -7,11 +7,11 @@ from fractions import Fraction
 from bot.chat.world import World
 from bot.locale import Translate, formats
 from bot.market.catalog import Catalog
+from bot.market.number import decimal_text
 from bot.market.reading import HOUR, Kind
 from bot.notify.markup import escape, plain_text, units
 from bot.notify.term import term_text
 from bot.rules.expression import Comparison, Crossing, Part, Truth
-from bot.rules.quantity import decimal_text
 from bot.rules.selector import Selection, is_name, resolve, whole
 from bot.store.records import Watch
 

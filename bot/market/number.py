@@ -61,6 +61,16 @@ def parse_number(text: str) -> Value | None:
     return Value(approx, Fraction, text)
 
 
+def decimal_text(value: Fraction) -> str:
+    """A fraction with a finite decimal form, written out: no exponent, no trailing zeros."""
+    sign = "-" if value < 0 else ""
+    places = 0
+    while abs(value.numerator) * 10**places % value.denominator:
+        places += 1
+    digits = str(abs(value.numerator) * 10**places // value.denominator).zfill(places + 1)
+    return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"
+
+
 def compare(value: Value, threshold: Value) -> int:
     """-1, 0 or 1 as the value is below, at or above the threshold: decided exactly.
 

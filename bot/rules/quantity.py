@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from bot.market.number import Value
+from bot.market.number import Value, decimal_text
 from bot.market.reading import Kind
 from bot.rules.nearest import quoted
 
@@ -158,16 +158,6 @@ def duration_text(milliseconds: Fraction | int) -> str:
     if rest or not parts:
         parts.append(f"{decimal_text(rest / 1000)}s")
     return ("-" if milliseconds < 0 else "") + "".join(parts)
-
-
-def decimal_text(value: Fraction) -> str:
-    """A fraction with a finite decimal form, written out: no exponent, no trailing zeros."""
-    sign = "-" if value < 0 else ""
-    places = 0
-    while abs(value.numerator) * 10**places % value.denominator:
-        places += 1
-    digits = str(abs(value.numerator) * 10**places // value.denominator).zfill(places + 1)
-    return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"
 
 
 def threshold(value: Fraction) -> Threshold:
