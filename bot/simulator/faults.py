@@ -1,60 +1,106 @@
 """Everything that can go wrong with a venue, as switches with names.
 
 A switch is on with a text as its value, or off. Deeds happen once, when they are set. What a switch
-does is done where it belongs; here stand the names, the meanings, and what is done to frames.
+does is done where it belongs; here stand the names and the meanings.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 
+from bot.simulator import switch_values as values
+from bot.simulator.switch_values import Value
+
 OFF = "off"
-Distortion = Callable[[list[str], list[str]], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """`value` is a `COUNT` (whole number), `SYMBOLS`, `INTERVALS`, or "" for none."""
+    """`default` is the value that the bare name stands for; "" where there is none."""
 
     meaning: str
-    value: str = ""
+    value: Value = values.NOTHING
     default: str = ""
     deed: bool = False
 
 
-COUNT, SYMBOLS, INTERVALS = "a whole number", "SYMBOL[,SYMBOL…]", "SYMBOL:HOURS[,…]"
-
 SWITCHES: Mapping[str, Switch] = {
+    # The link
     "silent": Switch("no rows; pongs and answers go on"),
-    "black-hole": Switch("nothing is read, written or closed; REST and handshakes hang too"),
-    "accept-then-close": Switch("every connection is closed at once with this code", COUNT, "1008"),
-    "refuse": Switch("handshakes are refused with this HTTP status", COUNT, "503"),
-    "retry-after": Switch("the Retry-After (s) of 429 and 418 refusals", COUNT, "5"),
-    "rest-down": Switch("REST answers everything with this HTTP status", COUNT, "503"),
-    "close": Switch("all connections are closed once with this code", COUNT, "1001", deed=True),
+    "black-hole": Switch(
+        "nothing is read, written or closed; handshakes and REST hang; connections last over it"
+    ),
+    "accept-then-close": Switch(
+        "new connections are accepted and closed at once with this code", values.CODE, "1008"
+    ),
+    "refuse": Switch("handshakes are refused with this HTTP status", values.STATUS, "503"),
+    "retry-after": Switch("the Retry-After (s) of 429 and 418 answers", values.WAIT, "5"),
+    "lifetime": Switch(
+        "a connection is cut (1001) this long after it was opened, open ones too; the venue's 24 h",
+        values.SECONDS,
+        "30",
+    ),
+    "close": Switch(
+        "all connections are closed once with this code", values.CODE, "1001", deed=True
+    ),
     "reset": Switch("all connections are reset once (TCP RST)", deed=True),
+    "shutdown-notice": Switch(
+        "serverShutdown is sent on all connections, and these are cut (1001) so much later",
+        values.SECONDS,
+        "10",
+        deed=True,
+    ),
+    # The rows
     "repeat": Switch("every frame is sent twice"),
     "reorder": Switch("frames come in pairs, the later one first"),
     "broken": Switch("a frame that is no JSON before every push"),
+    "malformed": Switch("frames of JSON that is no row before every push"),
     "foreign": Switch("events of other streams before every push"),
-    "clock-jump": Switch("E is off by this many ms; negative is behind", COUNT, "3600000"),
-    "drop": Switch("these symbols have no rows any more", SYMBOLS),
-    "delist": Switch("these settle: T 0, rate 0, status SETTLING, rows go on", SYMBOLS),
-    "interval": Switch("these pay at another interval from now on, no settlement", INTERVALS),
+    "clock-jump": Switch("E is off by this many ms; negative is behind", values.SKEW, "3600000"),
+    "lag": Switch("rows are delivered this much later than their E", values.SECONDS, "10"),
+    "drop": Switch("the stream has no rows of these any more; REST still has", values.SYMBOLS),
+    # The contracts
+    "delist": Switch("these settle: T 0, rate 0, status SETTLING, rows go on", values.SYMBOLS),
+    "unlist": Switch("these are not listed yet: nowhere to be seen", values.SYMBOLS),
+    "interval": Switch(
+        "these pay at another interval from now on, no settlement", values.INTERVALS
+    ),
+    "cap": Switch("these have another cap, and its negative as floor", values.CAPS),
+    "settle": Switch(
+        "every funded symbol settles once in so many seconds: T is pulled there; off takes it back",
+        values.SECONDS,
+        "10",
+        deed=True,
+    ),
+    # REST
+    "rest-down": Switch("REST answers everything with this HTTP status", values.STATUS, "503"),
+    "rest-hang": Switch("REST takes requests and does not answer them"),
+    "disagree": Switch(
+        "premiumIndex says of these 10 % more mark price and 1 % more rate than the stream",
+        values.SYMBOLS,
+    ),
 }
+
+
+def described() -> Iterator[tuple[str, str]]:
+    """Every switch as it is written on the command line, and what it does."""
+    for name, switch in SWITCHES.items():
+        value = f"={switch.value.sign}" if switch.value.sign else ""
+        default = f" (unless said: {switch.default})" if switch.default else ""
+        yield f"{name}{value}", f"{switch.meaning}{default}"
 
 
 class Faults:
     """Which switches are on. `changed(name)` is called after each change, and to do a deed."""
 
-    def __init__(self, symbols: Callable[[str], bool], changed: Callable[[str], None]) -> None:
-        self._known_symbol = symbols
+    def __init__(self, symbols: Container[str], changed: Callable[[str], None]) -> None:
+        self._known = symbols
         self._changed = changed
         self._on: dict[str, str] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._on
 
-    def set(self, name: str, value: str | int = "") -> None:
+    def set(self, name: str, value: str | float = "") -> None:
         """Turns a switch on (or off, with the value "off"), or does a deed.
 
         Raises:
@@ -64,11 +110,13 @@ class Faults:
         if text == OFF:
             self.clear(name)
             return
-        text = text or _switch(name).default
-        self._check(name, text)
+        switch = _switch(name)
+        text = text or switch.default
+        if not switch.value.fits(text, self._known):
+            raise ValueError(f"fault {name}: expected {switch.value.words}, got {text!r}")
         self._on[name] = text
         self._changed(name)
-        if SWITCHES[name].deed:
+        if switch.deed:
             del self._on[name]
 
     def set_text(self, text: str) -> None:
@@ -91,61 +139,25 @@ class Faults:
     def number(self, name: str, otherwise: int = 0) -> int:
         return int(self._on.get(name, otherwise))
 
+    def seconds(self, name: str, otherwise: float = 0.0) -> float:
+        return float(self._on.get(name, otherwise))
+
     def symbols(self, name: str) -> list[str]:
-        return [each for each in self._on.get(name, "").split(",") if each]
+        return values.symbols_of(self._on.get(name, ""))
 
     def intervals(self) -> dict[str, int]:
         """Hours by symbol."""
-        pairs = (each.rpartition(":") for each in self.symbols("interval"))
-        return {symbol: int(hours) for symbol, _, hours in pairs}
+        return {each: int(hours) for each, hours in self._pairs("interval").items()}
 
-    def _check(self, name: str, text: str) -> None:
-        kind = SWITCHES[name].value
-        parts = text.split(",")
-        if kind == COUNT:
-            fine = text.removeprefix("-").isdecimal()
-        elif kind == SYMBOLS:
-            fine = all(map(self._known_symbol, parts))
-        elif kind == INTERVALS:
-            fine = all(self._is_interval(part) for part in parts)
-        else:
-            fine = text == ""
-        if not fine:
-            raise ValueError(f"fault {name}: expected {kind or 'no value'}, got {text!r}")
+    def caps(self) -> dict[str, str]:
+        """Caps by symbol, as the exact texts to send."""
+        return self._pairs("cap")
 
-    def _is_interval(self, text: str) -> bool:
-        symbol, _, hours = text.rpartition(":")
-        return self._known_symbol(symbol) and hours in ("1", "2", "4", "8")
+    def _pairs(self, name: str) -> dict[str, str]:
+        return values.pairs_of(self._on.get(name, ""))
 
 
 def _switch(name: str) -> Switch:
     if name not in SWITCHES:
         raise ValueError(f"no fault is called {name!r}; there are {', '.join(SWITCHES)}")
     return SWITCHES[name]
-
-
-BROKEN = '[{"e":"markPriceUpdate","E":17'
-FOREIGN = (
-    '{"e":"aggTrade","E":1791382992000,"s":"BTCUSDT","a":26129,"p":"83067.30","m":true}',
-    '{"e":"contractInfo","E":1791382992000,"s":"BTCUSDT","ct":"PERPETUAL","cs":"TRADING","st":1}',
-    '{"stream":"tradingSession","data":{"e":"EquityUpdate","E":1791382992000,"S":"REGULAR"}}',
-)
-
-
-def _swap(frames: list[str], held: list[str]) -> list[str]:
-    if not held:
-        held.extend(frames)
-        return []
-    late = held.copy()
-    held.clear()
-    return [*frames, *late]
-
-
-# What is done to the frames of a push: (these, those held back) -> what is sent. `held` is the
-# connection's own list, changed in place.
-DISTORTIONS: Mapping[str, Distortion] = {
-    "repeat": lambda frames, _: frames * 2,
-    "reorder": _swap,
-    "broken": lambda frames, _: [BROKEN, *frames],
-    "foreign": lambda frames, _: [*FOREIGN, *frames],
-}

@@ -10,14 +10,14 @@ from functools import lru_cache
 from random import Random
 from typing import NamedTuple
 
+from bot.simulator.funding_times import FundingTimes
 from bot.simulator.universe import Crosser, Listing, Universe
 
-HOUR = 3_600_000  # ms
-SETTLEMENTS = 8 * HOUR  # the longest interval; every shorter one settles then as well
 LENGTH = 8192  # steps of one second; a power of two
 MASK = LENGTH - 1
 INTEREST = 0.0001  # per 8 h; the venue's resting rate. TradFi contracts have none
 WOBBLE = 0.0001  # of the premium
+STANDSTILL = 1000  # ms before and after a settlement in which the rate does not move
 CLAMP = 0.0005  # F = premium + clamp(interest - premium, -0.05 %, 0.05 %), the venue's formula
 
 
@@ -79,15 +79,18 @@ class Market:
         self.seed = seed
         self.started = started
         self.jitter = jitter
+        self.times = FundingTimes()
+        self.disagreeing: frozenset[str] = frozenset()
         self._pins: dict[str, Pin] = {}
+        self._walks: dict[str, _Walk] = {}
         self._prices, self._reverting, self._slow = _tables(seed)
         self.relist(universe)
 
     def relist(self, universe: Universe) -> None:
-        """Takes another state of the same contracts; the walks go on."""
+        """Takes another state of the same contracts; the walks go on, of unlisted ones too."""
         crossers = {each.symbol: each for each in universe.crossers}
         self.universe = universe
-        self._walks = {
+        self._walks |= {
             symbol: _walk(each, self.seed, crossers.get(symbol))
             for symbol, each in universe.listings.items()
         }
@@ -99,13 +102,10 @@ class Market:
         index = walk.price * (1 + walk.volatility * self._prices[step & MASK])
         settle = walk.price * (1 + walk.volatility * self._prices[(step - 60) & MASK])
         basis = walk.basis + walk.swing * self._reverting[step & MASK]
-        premium = walk.premium + WOBBLE * self._slow[step & MASK]
-        rate = _funding_rate(walk, premium) if walk.hours else 0.0
-        if walk.crosser is not None:
-            lift = walk.crosser.lift((at - self.started) / 1000)
-            basis += lift if walk.crosser.field == "basis" else 0.0
-            rate += lift if walk.crosser.field == "rate" and walk.hours else 0.0
-            rate = min(max(rate, -walk.cap), walk.cap)
+        funding_time = self.times.next(at, walk.hours)
+        rate = self._rate(walk, self._decided(at, walk.hours, funding_time)) if walk.hours else 0.0
+        if walk.crosser is not None and walk.crosser.field == "basis":
+            basis += walk.crosser.lift((at - self.started) / 1000)
         row = Row(
             symbol,
             at + (at * 7 + walk.offset) % (self.jitter + 1) + skew,
@@ -113,10 +113,33 @@ class Market:
             f"{settle:.8f}",
             f"{index:.8f}",
             f"{rate:.8f}" if abs(rate) >= 5e-9 else "0.00000000",  # never "-0.00000000"
-            next_funding(at, walk.hours),
+            funding_time,
             walk.margin,
         )
         return _pinned(row, self._pins[symbol]) if symbol in self._pins else row
+
+    def rest_row(self, symbol: str, at: int) -> Row:
+        """A symbol's row as REST tells it: the stream's, unless the two are to disagree."""
+        row = self.row(symbol, at)
+        if symbol not in self.disagreeing:
+            return row
+        return row._replace(
+            mark_price=_moved(row.mark_price, factor=1.1), rate=_moved(row.rate, step=0.01)
+        )
+
+    def _decided(self, at: int, hours: int, funding_time: int) -> int:
+        """The moment whose rate counts: around a settlement its own, so that r does not move."""
+        if funding_time - at < STANDSTILL:
+            return funding_time
+        last = self.times.last(at, hours)
+        return last if at - last <= STANDSTILL else at
+
+    def _rate(self, walk: _Walk, at: int) -> float:
+        premium = walk.premium + WOBBLE * self._slow[(at // 1000 + walk.offset) & MASK]
+        rate = _funding_rate(walk, premium)
+        if walk.crosser is not None and walk.crosser.field == "rate":
+            rate += walk.crosser.lift((at - self.started) / 1000)
+        return min(max(rate, -walk.cap), walk.cap)
 
     def pin(self, symbol: str, pin: Pin) -> None:
         """Holds fast what `pin` names, besides what is held already.
@@ -142,6 +165,14 @@ def _funding_rate(walk: _Walk, premium: float) -> float:
     return (premium + (CLAMP if rest > 0 else -CLAMP)) * walk.hours / 8
 
 
+def _moved(text: str, factor: float = 1.0, step: float = 0.0) -> str:
+    """A number's text moved; another text, which only a pin can be, as it is."""
+    try:
+        return f"{float(text) * factor + step:.8f}"
+    except ValueError:
+        return text
+
+
 def _pinned(row: Row, pin: Pin) -> Row:
     return Row(
         row.symbol,
@@ -153,24 +184,6 @@ def _pinned(row: Row, pin: Pin) -> Row:
         row.next_funding_time if pin.next_funding_time is None else pin.next_funding_time,
         row.margin,
     )
-
-
-def next_funding(at: int, hours: int) -> int:
-    """T as a row of a moment carries it: the row at the settlement itself still has the old T."""
-    if not hours:
-        return 0
-    interval = hours * HOUR
-    return -(-at // interval) * interval
-
-
-def venue_offset(local: int, settlement_in: float | None) -> int:
-    """What to add to the local clock (ms) so that all intervals settle in that many seconds.
-
-    Whole seconds, so the settlement may come up to 1 s later; 0 with None.
-    """
-    if settlement_in is None:
-        return 0
-    return -(local + round(settlement_in * 1000)) % SETTLEMENTS // 1000 * 1000
 
 
 def _walk(listing: Listing, seed: int, crosser: Crosser | None) -> _Walk:

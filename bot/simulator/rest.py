@@ -1,21 +1,18 @@
-"""The REST answers of the venue: a request target in, status, headers and body out.
+"""The REST answers of the venue: a request target in, status, headers and body out."""
 
-Limits as documented: weight 2400 a UTC minute per address; fundingInfo and fundingRate share 500
-requests in 5 minutes and report no weight.
-"""
-
+import heapq
 import json
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
-from bot.simulator.prices import HOUR, Market, Row
-from bot.simulator.universe import Listing, Universe
+from bot.simulator.budget import PREMIUM_INDEX, Budget, RefusedError
+from bot.simulator.contracts import ONBOARDED, exchange_info, funding_info
+from bot.simulator.funding_times import SETTLEMENTS
+from bot.simulator.prices import Market, Row
 
-MINUTE = 60_000  # ms
-WEIGHT_LIMIT = 2400  # a UTC minute
-FUNDING_LIMIT = 500  # requests of fundingInfo and fundingRate in 5 minutes
+MOST_RATES = 1000  # rows of one fundingRate answer
+UNPRICED = 1_643_673_600_000  # ms; fundingRate rows before 2022-02 have an empty markPrice
 Query = Mapping[str, str]
 
 
@@ -26,34 +23,25 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class RefusedError(Exception):
-    """An error of the venue: HTTP status, its own code, its words."""
-
-    def __init__(self, status: int, code: int, words: str) -> None:
-        super().__init__(words)
-        self.status = status
-        self.body = {"code": code, "msg": words}
-
-
 @dataclass
 class Rest:
-    """The endpoints over one market, and the budget of their callers (one address: loopback)."""
+    """The endpoints over one market, and the budget of their callers."""
 
     market: Market
-    used_weight: int = 0  # in the present minute
-    _minute: int = 0
-    _funding_calls: deque[int] = field(default_factory=deque)
+    budget: Budget = field(default_factory=Budget)
 
     def answer(self, target: str, now: int) -> Answer:
         """The answer to GET `target` at a venue time (ms)."""
         url = urlsplit(target)
         query = dict(parse_qsl(url.query, keep_blank_values=True))
+        more: Mapping[str, str] = {}
         try:
-            headers = self._charge(url.path, query, now)
+            self.budget.charge(url.path, query, now)
             body, status = self._body(url.path, query, now), 200
         except RefusedError as error:
-            headers, body, status = self._refused_headers(error, now), error.body, error.status
+            body, status, more = error.body, error.status, error.headers
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        headers = {**self.budget.headers(url.path), **more}
         return Answer(status, text.encode("utf-8", "replace"), headers)
 
     def _body(self, path: str, query: Query, now: int) -> object:
@@ -61,31 +49,6 @@ class Rest:
         if endpoint is None:
             raise RefusedError(404, -5000, f"Path {path}, Method GET is invalid")
         return endpoint(self.market, query, now)
-
-    def _charge(self, path: str, query: Query, now: int) -> dict[str, str]:
-        """Takes the weight, refused requests included, and states it in the venue's header."""
-        if path in FUNDING_PATHS:
-            while self._funding_calls and self._funding_calls[0] <= now - 5 * MINUTE:
-                self._funding_calls.popleft()
-            self._funding_calls.append(now)
-            if len(self._funding_calls) > FUNDING_LIMIT:
-                raise RefusedError(429, -1003, _TOO_MANY)
-            return {}
-        if now // MINUTE != self._minute:
-            self._minute, self.used_weight = now // MINUTE, 0
-        self.used_weight += 10 if path == PREMIUM_INDEX and not query.get("symbol") else 1
-        if self.used_weight > WEIGHT_LIMIT:
-            raise RefusedError(429, -1003, _TOO_MANY)
-        return {"X-MBX-USED-WEIGHT-1M": str(self.used_weight)}
-
-    def _refused_headers(self, error: RefusedError, now: int) -> dict[str, str]:
-        headers = {"X-MBX-USED-WEIGHT-1M": str(self.used_weight)}
-        if error.status == 429:
-            headers["Retry-After"] = str((MINUTE - now % MINUTE) // 1000 + 1)
-        return headers
-
-
-_TOO_MANY = "Too many requests; current limit of IP is 2400 requests per minute."
 
 
 _REFUSALS: Mapping[int, bytes] = {
@@ -125,15 +88,14 @@ def _premium_index(market: Market, query: Query, now: int) -> object:
     """One object with a symbol, else all USDS-M contracts; the values of the last full second."""
     at = now // 1000 * 1000
     if query.get("symbol"):
-        return _premium(market.row(_symbol(market, query["symbol"]), at), market)
+        return _premium(market, _symbol(market, query["symbol"]), at)
     listings = market.universe.listings.values()
-    return [
-        _premium(market.row(each.symbol, at), market) for each in listings if not each.coin_margined
-    ]
+    return [_premium(market, each.symbol, at) for each in listings if not each.coin_margined]
 
 
-def _premium(row: Row, market: Market) -> dict[str, object]:
-    tradfi = market.universe.listings[row.symbol].tradfi
+def _premium(market: Market, symbol: str, at: int) -> dict[str, object]:
+    row = market.rest_row(symbol, at)
+    tradfi = market.universe.listings[symbol].tradfi
     return {
         "symbol": row.symbol,
         "markPrice": row.mark_price,
@@ -147,17 +109,35 @@ def _premium(row: Row, market: Market) -> dict[str, object]:
 
 
 def _funding_rate(market: Market, query: Query, now: int) -> object:
-    """The latest settlements of one symbol, oldest first; 100 unless `limit` (at most 1000)."""
-    listing = market.universe.listings[_symbol(market, query.get("symbol", ""))]
-    text = query.get("limit", "100")
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
-        raise RefusedError(400, -1130, "Data sent for parameter 'limit' is not valid.")
-    if not listing.funded:
-        return []
-    interval = listing.interval * HOUR
-    last = now // interval * interval
-    times = range(last - (int(text) - 1) * interval, last + 1, interval)
-    return [_settled(market.row(listing.symbol, at)) for at in times]
+    """Past settlements of one symbol or of all, oldest first; 100 unless `limit` (at most 1000).
+
+    As documented: without `startTime` the latest up to `endTime`, with it the first after it.
+    """
+    listings = market.universe.listings
+    names = [_symbol(market, query["symbol"])] if "symbol" in query else list(listings)
+    limit = _number(query, "limit", 100, least=1, most=MOST_RATES)
+    end = min(_number(query, "endTime", now), now)
+    start = _number(query, "startTime", 0)
+    if start > end and "endTime" in query:
+        raise RefusedError(400, -1023, "Start time is greater than end time.")
+    funded = [
+        each for each in map(listings.__getitem__, names) if each.funded and not each.coin_margined
+    ]
+    # As many as the answer may hold fall into this span, were every interval the longest.
+    span = (limit // max(len(funded), 1) + 2) * SETTLEMENTS
+    first = max(start if "startTime" in query else end - span, ONBOARDED)
+    past = (
+        (at, each.symbol)
+        for each in funded
+        for at in market.times.between(first, min(end, first + span), each.interval)
+    )
+    return [_settled(market.row(symbol, at)) for at, symbol in _chosen(past, limit, query)]
+
+
+def _chosen(past: Iterable[tuple[int, str]], limit: int, query: Query) -> list[tuple[int, str]]:
+    if "startTime" in query:
+        return heapq.nsmallest(limit, past)
+    return heapq.nlargest(limit, past)[::-1]
 
 
 def _settled(row: Row) -> dict[str, object]:
@@ -165,7 +145,7 @@ def _settled(row: Row) -> dict[str, object]:
         "symbol": row.symbol,
         "fundingTime": row.event_time,  # some ms past the hour, as on the venue
         "fundingRate": row.rate,
-        "markPrice": row.mark_price,
+        "markPrice": row.mark_price if row.event_time >= UNPRICED else "",
         "rateType": "Regular",
     }
 
@@ -177,61 +157,15 @@ def _symbol(market: Market, symbol: str) -> str:
     return symbol
 
 
-def exchange_info(universe: Universe, now: int) -> dict[str, object]:
-    """The body of GET /fapi/v1/exchangeInfo: USDS-M contracts of every status."""
-    weight = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1}
-    rows = (each for each in universe.listings.values() if not each.coin_margined)
-    return {
-        "timezone": "UTC",
-        "serverTime": now,
-        "futuresType": "U_MARGINED",
-        "rateLimits": [{**weight, "limit": WEIGHT_LIMIT}],
-        "exchangeFilters": [],
-        "assets": [{"asset": name, "marginAvailable": True} for name in ("USDT", "USDC")],
-        "symbols": [_contract(each) for each in rows],
-    }
+def _number(query: Query, name: str, otherwise: int, least: int = 0, most: int = 10**14) -> int:
+    text = query.get(name, "")
+    if not text and name not in query:
+        return otherwise
+    if not (text.isascii() and text.isdecimal() and len(text) < 16 and least <= int(text) <= most):
+        raise RefusedError(400, -1130, f"Data sent for parameter '{name}' is not valid.")
+    return int(text)
 
 
-def _contract(listing: Listing) -> dict[str, object]:
-    return {
-        "symbol": listing.symbol,
-        "pair": f"{listing.base}{listing.quote}",
-        "contractType": listing.contract_type,
-        "deliveryDate": listing.delivery,
-        "onboardDate": 1_569_398_400_000,
-        "status": listing.status,
-        "baseAsset": listing.base,
-        "quoteAsset": listing.quote,
-        "marginAsset": listing.quote,
-        "pricePrecision": 8,
-        "quantityPrecision": 3,
-        "underlyingType": listing.underlying,
-        "underlyingSubType": ["TradFi"] if listing.tradfi else [],
-        "filters": [],
-    }
-
-
-def funding_info(universe: Universe) -> list[dict[str, object]]:
-    """The body of GET /fapi/v1/fundingInfo: what was adjusted; the missing pay every 8 h.
-
-    COIN-M perpetuals are listed as well, as on the venue.
-    """
-    return [
-        {
-            "symbol": each.symbol,
-            "adjustedFundingRateCap": each.cap,
-            "adjustedFundingRateFloor": f"-{each.cap}",
-            "fundingIntervalHours": each.interval,
-            "disclaimer": each.cap == "0.00300",
-            "updateTime": None if each.cap == "0.00300" else 1_760_955_417_544,
-        }
-        for each in universe.listings.values()
-        if each.adjusted and each.funded
-    ]
-
-
-PREMIUM_INDEX = "/fapi/v1/premiumIndex"
-FUNDING_PATHS = ("/fapi/v1/fundingInfo", "/fapi/v1/fundingRate")
 ENDPOINTS: Mapping[str, Callable[[Market, Query, int], object]] = {
     "/fapi/v1/ping": _nothing,
     "/fapi/v1/time": _time,

@@ -40,6 +40,12 @@ class Reply:
     close: Close | None = None
 
 
+_TOO_MANY_STREAMS = Reply(
+    '{"error":{"code":4,"msg":"Too many subscriptions"}}',
+    Close(POLICY_VIOLATION, "Invalid request"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """What a connection's address asks for."""
@@ -99,6 +105,10 @@ class Session:
         self.combined = self.route.combined
         self._subscribe(self.route.streams)
 
+    def greeting(self) -> Reply:
+        """What the venue says first: nothing, unless the address named too many streams."""
+        return _TOO_MANY_STREAMS if len(self.streams) > MAX_STREAMS else Reply()
+
     def answer(self, message: str | bytes, now: float) -> Reply:
         """The venue's answer to one message of the client."""
         if not self._allowed(now):
@@ -135,8 +145,7 @@ class Session:
         if names is None:
             return _error(2, "Invalid request: stream name must be a string", number)
         if len({*self.streams, *names}) > MAX_STREAMS:
-            text = '{"error":{"code":4,"msg":"Too many subscriptions"}}'
-            return Reply(text, Close(POLICY_VIOLATION, "Invalid request"))
+            return _TOO_MANY_STREAMS
         self._subscribe(names)
         return _result(None, number)
 

@@ -2,7 +2,8 @@
 
     GET /simulator/faults?silent&refuse=451&drop=off      switches on and off
     GET /simulator/row?symbol=BTCUSDT&rate=0.0012         pins parts of a row; none: unpins it
-    GET /simulator/counts                                 what clients did
+    GET /simulator/counts                                 what clients did, and the venue's limits
+    GET /simulator/switches                               every switch and what it does
 
 Each answers with the switches that are on and the counts; 400 says what was wrong. It stays within
 reach whatever is switched on.
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 from bot.simulator.counts import Counts
-from bot.simulator.faults import Faults
+from bot.simulator.faults import Faults, described
 from bot.simulator.prices import Market, Pin
 from bot.simulator.rest import Answer
 
@@ -39,8 +40,10 @@ class Switchboard:
                     self._row(query)
                 case "counts":
                     pass
+                case "switches":
+                    return _answer(200, dict(described()))
                 case _:
-                    return _answer(404, {"error": "there are faults, row and counts"})
+                    return _answer(404, {"error": "there are faults, row, counts and switches"})
         except ValueError as error:
             return _answer(400, {"error": str(error)})
         return _answer(200, {"faults": self.faults.on(), "counts": self.counts.report()})

@@ -1,7 +1,7 @@
 """The simulated market's contracts: hundreds of symbols of every kind that the venue streams."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from random import Random
@@ -87,14 +87,28 @@ class Universe:
     listings: Mapping[str, Listing]
     crossers: tuple[Crosser, ...] = CROSSERS
 
-    def with_changes(self, delisted: Iterable[str], intervals: Mapping[str, int]) -> "Universe":
-        """The universe with some contracts settling and some paying at another interval (h)."""
+    def with_changes(self, changes: "Changes") -> "Universe":
+        """The universe with other terms for some contracts."""
         listings = dict(self.listings)
-        for symbol, hours in intervals.items():
+        for symbol, hours in changes.intervals.items():
             listings[symbol] = replace(listings[symbol], interval=hours, adjusted=True)
-        for symbol in delisted:
+        for symbol, cap in changes.caps.items():
+            listings[symbol] = replace(listings[symbol], cap=cap, adjusted=True)
+        for symbol in changes.delisted:
             listings[symbol] = replace(listings[symbol], status=SETTLING, delivery=DELISTED_AT)
+        for symbol in changes.unlisted:
+            listings.pop(symbol, None)
         return replace(self, listings=MappingProxyType(listings))
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is different from the universe as it was built."""
+
+    delisted: Iterable[str] = ()
+    unlisted: Iterable[str] = ()
+    intervals: Mapping[str, int] = field(default_factory=dict)  # h
+    caps: Mapping[str, str] = field(default_factory=dict)
 
 
 def build_universe(seed: int, count: int, at: int) -> Universe:

@@ -10,4 +10,4 @@ from bot.simulator.counts import Counts
     [([], 300, 0), ([1, 2, 3], 300, 3), ([1, 2, 3, 302], 300, 3), ([1, 301, 302], 300, 2)],
 )
 def test_the_busiest_span_is_found(times: list[float], seconds: float, most: int) -> None:
-    assert Counts(connects=deque(times)).busiest(seconds) == most
+    assert Counts(attempts=deque(times)).busiest(seconds) == most

@@ -1,6 +1,7 @@
 import pytest
 
-from bot.simulator.faults import DISTORTIONS, SWITCHES, Faults
+from bot.simulator.distortions import DISTORTIONS
+from bot.simulator.faults import SWITCHES, Faults
 
 
 @pytest.fixture
@@ -10,7 +11,7 @@ def changes() -> list[str]:
 
 @pytest.fixture
 def faults(changes: list[str]) -> Faults:
-    return Faults({"BTCUSDT", "ETHUSDT", "币安人生USDT"}.__contains__, changes.append)
+    return Faults({"BTCUSDT", "ETHUSDT", "币安人生USDT"}, changes.append)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_a_switch_is_turned_by_its_name_and_value(
         ("slient", "no fault is called 'slient'; there are silent, black-hole"),
         ("slient=off", "no fault is called 'slient'"),
         ("silent=1", "fault silent: expected no value, got '1'"),
-        ("refuse=often", "fault refuse: expected a whole number, got 'often'"),
+        ("refuse=often", "fault refuse: expected an HTTP status from 400 to 599, got 'often'"),
         ("drop=NOPE", "fault drop: expected SYMBOL"),
         ("drop", "fault drop: expected SYMBOL"),
         ("interval=BTCUSDT", "fault interval: expected SYMBOL:HOURS"),

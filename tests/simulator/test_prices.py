@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.market.binance import decode_frame
-from bot.simulator.prices import HOUR, Market, Pin, next_funding, venue_offset
-from bot.simulator.universe import CROSSERS, Crosser, build_universe
+from bot.simulator.funding_times import HOUR, next_funding, venue_offset
+from bot.simulator.prices import Market, Pin
+from bot.simulator.universe import CROSSERS, Changes, Crosser, build_universe
 
 START = 1_795_363_155_000  # 45 s before 2026-11-22 16:00 UTC
 SETTLEMENT = 1_795_363_200_000
@@ -151,7 +152,7 @@ def test_the_market_is_neither_at_rest_nor_all_moving_nor_one_sided() -> None:
 def test_an_interval_changes_without_a_settlement() -> None:
     changed = market()
     before = changed.row("BTCUSDT", SETTLEMENT + 1000)
-    changed.relist(UNIVERSE.with_changes([], {"BTCUSDT": 1}))
+    changed.relist(UNIVERSE.with_changes(Changes(intervals={"BTCUSDT": 1})))
     after = changed.row("BTCUSDT", SETTLEMENT + 1000)
 
     assert before.next_funding_time - after.next_funding_time == 7 * HOUR

@@ -4,8 +4,10 @@ from typing import Any
 import pytest
 
 from bot.market.catalog import Catalog
-from bot.simulator.prices import HOUR, Market
-from bot.simulator.rest import FUNDING_LIMIT, Answer, Rest, refusal
+from bot.simulator.budget import FUNDING_LIMIT
+from bot.simulator.funding_times import HOUR
+from bot.simulator.prices import Market
+from bot.simulator.rest import Answer, Rest, refusal
 from bot.simulator.universe import build_universe
 
 NOW = 1_795_363_201_873
@@ -100,7 +102,7 @@ def test_a_contract_without_funding_has_no_settlements(rest: Rest) -> None:
     [
         ("/fapi/v1/premiumIndex?symbol=NOPE", 400, -1121),
         ("/fapi/v1/premiumIndex?symbol=BTCUSD_PERP", 400, -1121),
-        ("/fapi/v1/fundingRate", 400, -1121),
+        ("/fapi/v1/fundingRate?symbol=NOPE", 400, -1121),
         ("/fapi/v1/fundingRate?symbol=BTCUSDT&limit=0", 400, -1130),
         ("/fapi/v1/fundingRate?symbol=BTCUSDT&limit=x", 400, -1130),
         ("/fapi/v1/nonesuch", 404, -5000),

@@ -474,7 +474,7 @@ async def test_the_switchboard_turns_faults_and_pins_rows_over_http(simulator: S
         ("row?symbol=NOPE&rate=1", 400, "no 'NOPE'"),
         ("row?symbol=BTCUSDT&price=1", 400, "a row has no price"),
         ("row?symbol=BTCUSDT&next_funding_time=soon", 400, "soon"),
-        ("elsewhere", 404, "there are faults, row and counts"),
+        ("elsewhere", 404, "there are faults, row, counts and switches"),
     ],
 )
 async def test_the_switchboard_says_what_is_wrong(

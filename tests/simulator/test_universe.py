@@ -3,7 +3,7 @@ from datetime import date
 
 import pytest
 
-from bot.simulator.universe import CROSSERS, build_universe, next_quarters
+from bot.simulator.universe import CROSSERS, Changes, build_universe, next_quarters
 
 AT = 1_795_363_200_000  # 2026-11-22 16:00 UTC
 
@@ -60,7 +60,7 @@ def test_quarterlies_are_delivered_on_the_last_friday_of_the_quarter(
 
 def test_changes_touch_only_the_symbols_that_they_name() -> None:
     before = build_universe(1, 40, AT)
-    after = before.with_changes(["ETHUSDT"], {"BTCUSDT": 1}).listings
+    after = before.with_changes(Changes(delisted=["ETHUSDT"], intervals={"BTCUSDT": 1})).listings
 
     assert after["ETHUSDT"].status == "SETTLING"
     assert after["BTCUSDT"].interval == 1
