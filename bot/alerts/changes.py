@@ -15,12 +15,16 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A state that is no more, and the state as it was: removed, edited, deselected or expired."""
+    """A state that is no more, and the state as it was: removed, edited, deselected or expired.
+
+    `gone`: the contract is no longer traded; the rule is as it was.
+    """
 
     rule_id: str
     fingerprint: str
     symbol: str
     state: State
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

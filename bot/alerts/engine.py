@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from bot.alerts.changes import Changes, Ended, SampleKept, StateChange
+from bot.alerts.changes import Changes, SampleKept, StateChange
 from bot.alerts.event import Event, event_of
 from bot.alerts.leftover import Leftover, ended_of
 from bot.alerts.lifecycle import IDLE, Kind, Phase, State, Step, durable, pay, step
@@ -61,13 +61,12 @@ class Engine:
         on where less than `stale_after` passes between `alive_at`, the last sign of life (ms),
         and the first tick.
         """
-        known = {(rule.id, rule.fingerprint) for rule in self._rules}
-        mine = []
+        known, mine = {(rule.id, rule.fingerprint) for rule in self._rules}, []
         for saved in states:
             if (saved.rule_id, saved.fingerprint) in known:
                 mine.append(saved)
             else:
-                self._changes.ended.append(ended_of(saved))
+                self._changes.ended.append(ended_of(saved, self.catalog))
         self._leftover.keep(mine, samples, alive_at, self.stale_after)
 
     def on_frame(self, ticks: Sequence[Tick]) -> list[Event]:
@@ -111,9 +110,7 @@ class Engine:
                 continue
             reading = readings.get(memory.symbol)
             if reading is None:
-                stale = self.clock - memory.tick.event_time > self.stale_after
-                reading = memory.reading(self.catalog, self.clock, by_tick=False, stale=stale)
-                readings[memory.symbol] = reading
+                readings[memory.symbol] = reading = self.reading(memory)
             event = None
             if turns:
                 event = self._evaluate(rule, memory, reading)
@@ -136,7 +133,7 @@ class Engine:
         for memory in self.symbols.values():
             self._end(memory, [rule for rule in memory.rules if rule.id in gone])
             memory.awaiting |= fresh
-        self._changes.ended += self._leftover.end(gone)
+        self._changes.ended += self._leftover.end(gone, self.catalog)
         self._set_rules(tuple(rules))
 
     def retire(self, rule_ids: AbstractSet[str]) -> None:
@@ -146,7 +143,7 @@ class Engine:
             for rule_id in rule_ids & memory.states.keys():
                 del memory.states[rule_id]
                 self._dirty.pop((rule_id, memory.symbol), None)
-        self._leftover.end(rule_ids)
+        self._leftover.end(rule_ids, self.catalog)
         self._set_rules(tuple(rule for rule in self._rules if rule.id not in rule_ids))
 
     def on(self, rule_id: str | None = None) -> Iterator[tuple[str, str, State]]:
@@ -178,8 +175,13 @@ class Engine:
     def replace_catalog(self, catalog: Catalog) -> None:
         """Takes a newer catalog; a rule that no longer selects a symbol ends there silently."""
         self.catalog = catalog
+        self._changes.ended += self._leftover.end_gone(catalog)
         for memory in self.symbols.values():
             self._select(memory)
+
+    def about(self, symbol: str, catalog: Catalog) -> tuple[Rule, ...]:
+        """The rules that select a symbol by a catalog, in the order of `rules`."""
+        return self._index.for_symbol(symbol, catalog, funded=True)
 
     def changes(self, *, everything: bool = False) -> Changes:
         """What must be kept since the last call.
@@ -199,7 +201,7 @@ class Engine:
         return changes
 
     def take_doubted(self) -> bool:
-        """Whether a row contradicted the catalog's interval since this was last asked."""
+        """Whether a row contradicted the catalog since this was last asked: interval, trading."""
         doubted, self._doubted = self._doubted, False
         return doubted
 
@@ -253,7 +255,7 @@ class Engine:
                 self._follow(selected[saved.rule_id], memory, saved.state)
             else:
                 del memory.states[saved.rule_id]
-                self._changes.ended.append(ended_of(saved))
+                self._changes.ended.append(ended_of(saved, self.catalog))
         memory.restore(samples)
 
     def _select(self, memory: SymbolMemory) -> None:
@@ -272,11 +274,13 @@ class Engine:
             self._due.pop((rule.id, memory.symbol), None)
             self._dirty.pop((rule.id, memory.symbol), None)
             if state is not None:
-                self._changes.ended.append(Ended(rule.id, rule.fingerprint, memory.symbol, state))
+                saved = StateChange(rule.id, rule.fingerprint, memory.symbol, state)
+                self._changes.ended.append(ended_of(saved, self.catalog))
 
     def _set_rules(self, rules: tuple[Rule, ...]) -> None:
         if self.clock:
-            rules = tuple(_created(rule, self.clock) for rule in rules)
+            clock = self.clock
+            rules = tuple(r if r.created_at else replace(r, created_at=clock) for r in rules)
         self._rules = rules
         self._positions = {rule.id: position for position, rule in enumerate(rules)}
         self._index = RuleIndex(rules)
@@ -344,7 +348,3 @@ class Engine:
             self._due[key] = (rule, memory)
         else:
             self._due.pop(key, None)
-
-
-def _created(rule: Rule, now: int) -> Rule:
-    return rule if rule.created_at else replace(rule, created_at=now)

@@ -7,6 +7,7 @@ import msgspec
 
 from bot.alerts.changes import Ended, SampleKept, StateChange
 from bot.alerts.lifecycle import Phase, State
+from bot.market.catalog import Catalog
 
 
 class Leftover:
@@ -35,14 +36,19 @@ class Leftover:
         """The states and samples of a symbol that has come; they wait no longer."""
         return self._states.pop(symbol, []), self._samples.pop(symbol, [])
 
-    def end(self, rule_ids: Collection[str]) -> list[Ended]:
+    def end(self, rule_ids: Collection[str], catalog: Catalog) -> list[Ended]:
         """Lets go of the states of rules that are no more."""
         ended: list[Ended] = []
         for symbol, saved in self._states.items():
             gone = [change for change in saved if change.rule_id in rule_ids]
             self._states[symbol] = [change for change in saved if change not in gone]
-            ended += map(ended_of, gone)
+            ended += (ended_of(change, catalog) for change in gone)
         return ended
+
+    def end_gone(self, catalog: Catalog) -> list[Ended]:
+        """Lets go of the states of contracts that are no longer traded."""
+        gone = [symbol for symbol in self._states if catalog.trades(symbol) is False]
+        return [ended_of(saved, catalog) for symbol in gone for saved in self._states.pop(symbol)]
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Follows rules to new ids."""
@@ -53,8 +59,9 @@ class Leftover:
             ]
 
 
-def ended_of(change: StateChange) -> Ended:
-    return Ended(change.rule_id, change.fingerprint, change.symbol, change.state)
+def ended_of(change: StateChange, catalog: Catalog) -> Ended:
+    gone = catalog.trades(change.symbol) is False
+    return Ended(change.rule_id, change.fingerprint, change.symbol, change.state, gone)
 
 
 def _woken(state: State, alive_at: int, gap: int) -> State:

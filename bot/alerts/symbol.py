@@ -33,25 +33,27 @@ class SymbolMemory:
         self.awaiting: set[str] = set()  # ids of rules that are newer than the last tick
         self.advanced: dict[str, int] = {}  # by rule id: the clock's last evaluation since the tick
         self._first_after: dict[str, int] = {}
-        self._observed_interval = 0
+        self.observed_interval = 0  # ms, from the steps of T; 0: none was seen
 
     def take(self, tick: Tick, said_interval: int) -> bool:
         """Follows an accepted tick, which is newer than the last.
 
         True where T moved in a way that the catalog's interval (ms, 0: it says none) does not
-        explain: another step, or a move without a settlement.
+        explain: another step, a move without a settlement, or a T that is there no more.
         """
         settled_at = self.tick.next_funding_time
         step = tick.next_funding_time - settled_at
         settled = settled_at > 0 and tick.event_time >= settled_at - SETTLEMENT_TOLERANCE
         if settled and 0 < step <= 8 * HOUR:
-            self._observed_interval = step
+            self.observed_interval = step
         self.tick = tick
         self.advanced.clear()
         if self.awaiting:
             self._first_after.update(dict.fromkeys(self.awaiting, tick.event_time))
             self.awaiting.clear()
-        moved = step != 0 and tick.next_funding_time > 0 and settled_at > 0
+        if tick.next_funding_time == 0:
+            return settled_at > 0  # what is no longer traded pays no funding
+        moved = step != 0 and settled_at > 0
         return moved and said_interval > 0 and not (settled and step == said_interval)
 
     def reading(
@@ -65,7 +67,7 @@ class SymbolMemory:
             by_tick=by_tick,
             stale=stale,
             clock=max(clock, now),
-            interval=said_interval(info) or self._observed_interval or DEFAULT_INTERVAL,
+            interval=said_interval(info) or self.observed_interval or DEFAULT_INTERVAL,
             funding_info=info,
             series=self.series,
         )

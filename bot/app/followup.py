@@ -8,6 +8,7 @@ from bot.alerts.lifecycle import Kind
 from bot.app import texts
 from bot.app.desk import Desk
 from bot.locale import translator
+from bot.market.catalog import Catalog
 from bot.notify.item import Item
 from bot.notify.message import write
 from bot.notify.payload import edit_row, event_of
@@ -28,8 +29,10 @@ def still_on(engine: Engine, desk: Desk, chat_id: int) -> list[texts.StillOn]:
     return sorted(rows, key=lambda row: row.since)
 
 
-async def ended_rows(store: Store, end: Ended, desk: Desk, now: int) -> list[OutboxRow]:
-    """Edits of the firing messages of an episode that ended with its rule, in every chat."""
+async def ended_rows(
+    store: Store, end: Ended, desk: Desk, catalog: Catalog, now: int
+) -> list[OutboxRow]:
+    """Edits of the firing messages of an episode that ended silently, in every chat."""
     rows: list[OutboxRow] = []
     for row in await store.episode_rows(end.rule_id, end.symbol, end.state.since):
         if row.message_id is None or event_of(row).kind is not Kind.FIRED:
@@ -37,12 +40,15 @@ async def ended_rows(store: Store, end: Ended, desk: Desk, now: int) -> list[Out
         together = await store.message_rows(row.chat_id, row.id)
         reader = desk.reader(row.chat_id)
         written = write([Item(each.id, event_of(each)) for each in together], reader)
-        over = [each for each in together if each.id == row.id or _is_gone(each, desk)]
-        mark = texts.rule_ended(
-            [each.symbol for each in over] if len(together) > 1 else [], translator(reader.language)
-        )
+        gone = [each.symbol for each in together if catalog.trades(each.symbol) is False]
+        over = [
+            each.symbol
+            for each in together
+            if each.symbol not in gone and (each.id == row.id or _is_over(each, desk, catalog))
+        ]
+        marks = texts.ended(gone, over, translator(reader.language), alone=len(together) == 1)
         edited = msgspec.structs.replace(
-            written, text=f"{written.text}\n{mark}", silent=True, edit_of=row.message_id
+            written, text=f"{written.text}\n{marks}", silent=True, edit_of=row.message_id
         )
         if len(together) == 1:
             edited = msgspec.structs.replace(edited, buttons=())
@@ -50,7 +56,9 @@ async def ended_rows(store: Store, end: Ended, desk: Desk, now: int) -> list[Out
     return rows
 
 
-def _is_gone(row: OutboxRow, desk: Desk) -> bool:
-    """Whether the rule of an alert is no more, or decides otherwise now."""
+def _is_over(row: OutboxRow, desk: Desk, catalog: Catalog) -> bool:
+    """Whether the rule of an alert is no more, decides otherwise, or means other symbols now."""
     rule = desk.book.rule(row.rule_id)
-    return rule is None or rule.fingerprint != row.fingerprint
+    if rule is None or rule.fingerprint != row.fingerprint:
+        return True
+    return not rule.selection.selects(row.symbol, catalog, funded=True)

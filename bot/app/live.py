@@ -290,7 +290,9 @@ class Live:
         rows: list[OutboxRow] = []
         try:
             for end in self._to_mark:
-                rows += await ended_rows(self._store, end, self.desk, self.wall())
+                rows += await ended_rows(
+                    self._store, end, self.desk, self.engine.catalog, self.wall()
+                )
             if rows:
                 await self._store.commit(Commit(outbox=tuple(rows)))
         except StoreError:

@@ -113,10 +113,20 @@ def still_on(alerts: Sequence[StillOn], now: int, _: Translate) -> str:
     return _("Still on:") + "\n" + "\n".join(lines)
 
 
-def rule_ended(symbols: Sequence[str], _: Translate) -> str:
-    """`symbols` where the message tells of others too."""
-    text = _("— This rule was changed or removed; nothing more comes of this alert.")
-    if not symbols:
-        return text
-    named = ", ".join(symbols[:MOST_LINES])
-    return text + " " + f"({escape(named)})"
+def ended(gone: Sequence[str], over: Sequence[str], _: Translate, *, alone: bool) -> str:
+    """Why nothing more comes of the alerts of a message; `alone`: it tells of no others.
+
+    `gone` are symbols that are no longer traded, `over` those whose rule changed.
+    """
+    marks = []
+    if gone:
+        text = _("— No longer traded: this alert ended without being over; nothing more comes.")
+        marks.append(text + _named(gone, alone=alone))
+    if over:
+        text = _("— This rule was changed or removed; nothing more comes of this alert.")
+        marks.append(text + _named(over, alone=alone))
+    return "\n".join(marks)
+
+
+def _named(symbols: Sequence[str], *, alone: bool) -> str:
+    return "" if alone else f" ({escape(', '.join(symbols[:MOST_LINES]))})"
