@@ -19,11 +19,11 @@ class Faults:
 
     def __init__(self, readers: Callable[[], Sequence[tuple[int, str]]]) -> None:
         self._readers = readers  # (private chat, language) of each admin
-        self._active: dict[str, str] = {}
+        self._active: dict[str, Text] = {}
 
     @property
-    def active(self) -> tuple[str, ...]:
-        """The present faults, in English words."""
+    def present(self) -> tuple[Text, ...]:
+        """The present faults, as they were told."""
         return tuple(self._active.values())
 
     def is_active(self, kind: str) -> bool:
@@ -33,7 +33,7 @@ class Faults:
         """The notices of a fault that was not there before; none where it was."""
         words = plain_text(text(translator("en"))).replace("\n", " ")
         known = kind in self._active
-        self._active[kind] = words
+        self._active[kind] = text
         if known:
             return []
         _log.warning("%s", words, extra={"action": "fault", "kind": kind})

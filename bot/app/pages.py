@@ -1,28 +1,30 @@
-"""What the health pages show: readiness in words, and the figures."""
+"""What the health pages show: whether the bot does its work, and the figures."""
 
 import time
 from collections import Counter
 from collections.abc import Callable
 
+from bot.app.feed_view import stale_symbols
 from bot.app.live import Parts
+from bot.app.vitals import Vitals
+from bot.app.world import LiveWorld
 from bot.market.feed import FeedStatus
-from bot.market.stream import MarketStream
 from bot.notify.notifier import Notifier
-from bot.notify.port import DATABASE, TOKEN, UNREACHABLE
 from bot.ops.health import Page, pages
-
-FRESH = 15.0  # s: a row this young says that rows flow
-_BLOCKING = (DATABASE, UNREACHABLE, TOKEN)
+from bot.ops.heartbeat import Heartbeat
+from bot.ops.judgement import ready
 
 
 class Figures:
-    """Reads the running parts into the metrics, and judges whether the bot does its work."""
+    """Reads the running parts into the metrics."""
 
     def __init__(
         self,
         parts: Parts,
-        stream: MarketStream,
+        vitals: Vitals,
+        world: LiveWorld,
         notifier: Notifier,
+        heartbeat: Heartbeat,
         rejected: Callable[[], int],
     ) -> None:
         """`rejected` counts the rows that were too far ahead of the clock."""
@@ -30,42 +32,49 @@ class Figures:
         self._engine = parts.engine
         self._store = parts.store
         self._faults = parts.faults
-        self._stream = stream
+        self._vitals = vitals
+        self._world = world
         self._notifier = notifier
+        self._heartbeat = heartbeat
+        self._began = time.monotonic()
         self._rejected = rejected
         self._seen: Counter[tuple[str, str]] = Counter()
 
     def pages(self) -> dict[str, Page]:
-        return pages(self.readiness, self.metrics.exposition)
-
-    def readiness(self) -> tuple[bool, str]:
-        """Whether rows flow and messages can be sent, and if not, why not."""
-        last = self._stream.status().last_row
-        if last is None or time.monotonic() - last > FRESH:
-            return False, "no rows flow"
-        blocking = [kind for kind in _BLOCKING if self._faults.is_active(kind)]
-        if blocking:
-            return False, f"cannot deliver: {', '.join(blocking)}"
-        return True, "rows flow and messages can be sent"
+        return pages(self._vitals.work, self.metrics.exposition)
 
     async def take(self) -> None:
         """Brings the metrics up to date."""
-        status, metrics = self._stream.status(), self.metrics
+        status, metrics = self._vitals.feed(), self.metrics
         metrics.rows.inc(self._new("rows", "", status.rows))
         metrics.conflated.inc(self._new("conflated", "", status.conflated))
-        metrics.reconnects.inc(self._new("connects", "", max(status.connects - 1, 0)))
+        metrics.connects.inc(self._new("connects", "", status.connects))
+        metrics.handovers.inc(self._new("handovers", "", status.handovers))
         for reason, count in self._passed_over(status).items():
             metrics.dropped.labels(reason).inc(self._new("dropped", reason, count))
         for outcome, count in self._notifier.delivery.outcomes.items():
             metrics.sends.labels(outcome).inc(self._new("sends", outcome, count))
         metrics.buried.inc(self._new("buried", "", self._notifier.buried))
-        metrics.connected.set(0 if status.connected_since is None else 1)
-        if status.last_row is not None:
-            metrics.feed_lag.set(time.monotonic() - status.last_row)
+        for result, count in self._heartbeat.results.items():
+            metrics.heartbeats.labels(result).inc(self._new("heartbeats", result, count))
+        self._take_feed(status)
         metrics.firing.set(sum(1 for _ in self._engine.on()))
+        metrics.faults.set(len(self._faults.present))
+        metrics.ready.set(ready(self._vitals.work()).ok)
         counts = await self._store.outbox_counts()
         for name, count in counts.items():
             metrics.outbox.labels(str(name)).set(count)
+
+    def _take_feed(self, status: FeedStatus) -> None:
+        metrics, now = self.metrics, time.monotonic()
+        metrics.connected.set(len(status.links))
+        metrics.feed_lag.set(now - (status.last_row or self._began))
+        metrics.row_lag.set(status.lag or 0.0)
+        metrics.skew.set(status.skew or 0.0)
+        metrics.unanswered.set(len(status.unanswered))
+        metrics.stale.set(len(stale_symbols(self._engine, status.streams)))
+        if self._world.catalog_at is not None:
+            metrics.catalog_age.set(now - self._world.catalog_at)
 
     def _passed_over(self, status: FeedStatus) -> dict[str, int]:
         """Rows that the engine did not decide on, by reason."""

@@ -15,7 +15,7 @@ from bot.app.chats import NotifierChats, NotifierFaults
 from bot.app.desk import Desk
 from bot.app.faults import Faults
 from bot.app.live import CLAIM_CODE, Live, Parts
-from bot.app.pages import FRESH, Figures
+from bot.app.pages import Figures
 from bot.app.rules_source import (
     CREATED,
     LAST_GOOD,
@@ -36,6 +36,7 @@ from bot.app.start import (
 )
 from bot.app.talk import Talk, new_claim_code
 from bot.app.venue import Venue
+from bot.app.vitals import Vitals
 from bot.app.world import LiveWorld
 from bot.market.clock import VenueClock
 from bot.market.rest import MarketRest
@@ -51,6 +52,8 @@ from bot.notify.port import TOKEN
 from bot.notify.port import UNREACHABLE as TELEGRAM
 from bot.notify.scheduler import Job, Scheduler
 from bot.ops.health import HealthServer
+from bot.ops.heartbeat import Heartbeat
+from bot.ops.judgement import ready
 from bot.ops.metrics import build_metrics
 from bot.settings import Access, Settings
 from bot.store.port import Store
@@ -82,6 +85,7 @@ class Wiring:
     address: tuple[str, int] | None = None  # of the health pages
     stale_after: int = 30_000  # ms
     notifier: NotifierSettings = field(default_factory=NotifierSettings)
+    heartbeat_url: str | None = field(default=None, repr=False)
 
 
 async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
@@ -90,7 +94,7 @@ async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
     Raises:
         CannotStartError: with its exit code.
     """
-    token = settings.telegram_token
+    token, heartbeat_url = settings.telegram_token, settings.heartbeat_url
     api = BotApi(token.get_secret_value(), settings.telegram_api_url) if token else None
     async with contextlib.AsyncExitStack() as stack:
         if api is not None:
@@ -119,6 +123,7 @@ async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
             notifier=NotifierSettings(
                 max_age=settings.max_age, limits=Limits(overall=settings.send_rate)
             ),
+            heartbeat_url=heartbeat_url.get_secret_value() if heartbeat_url else None,
         )
         program = await stack.enter_async_context(build(wiring))
         await program.run(stop)
@@ -136,13 +141,16 @@ async def build(wiring: Wiring) -> AsyncIterator["Program"]:
         stack.push_async_callback(wiring.store.close)
         start = first_rules(wiring.source, saved)
         rest = await stack.enter_async_context(MarketRest(wiring.rest_root))
-        yield Program(wiring, saved, start, rest)
+        heartbeat = await stack.enter_async_context(Heartbeat(wiring.heartbeat_url))
+        yield Program(wiring, saved, start, rest, heartbeat)
 
 
 class Program:
     """Everything of one run, wired."""
 
-    def __init__(self, wiring: Wiring, saved: Saved, start: Start, rest: MarketRest) -> None:
+    def __init__(
+        self, wiring: Wiring, saved: Saved, start: Start, rest: MarketRest, heartbeat: Heartbeat
+    ) -> None:
         desk, store = wiring.desk, wiring.store
         restore_desk(desk, saved, start.file, wall())
         self.wiring = wiring
@@ -166,9 +174,20 @@ class Program:
             wake=self.notifier.wake,
             say_unrecorded=self._say_unrecorded,
         )
-        self.world = LiveWorld(self.engine, desk, self.faults, now=self.now, feed=self._feed)
+        self.vitals = Vitals(
+            self.engine,
+            self.faults,
+            self.stream,
+            self.notifier,
+            now=self.now,
+            is_telegram=wiring.api is not None,
+        )
+        self.world = LiveWorld(self.engine, desk, self.faults, now=self.now, vitals=self.vitals)
         self.venue = Venue(self.live, self.world, self.stream, rest, self.clock)
-        self.figures = Figures(parts, self.stream, self.notifier, lambda: self.venue.rejected)
+        self.heartbeat = heartbeat
+        self.figures = Figures(
+            parts, self.vitals, self.world, self.notifier, heartbeat, lambda: self.venue.rejected
+        )
         self.scheduler = Scheduler()
         self._reported: list[OutboxRow] = []  # notices of faults that wait to be recorded
         self._start = start
@@ -209,6 +228,7 @@ class Program:
         ]
         if api is not None:
             talk = Talk(api, self.live, self.world, venue, self.wiring.store, self._polling)
+            self.vitals.polled = lambda: talk.router.last_answer
             works += [talk.introduce(), _lasting("commands", talk.router.run)]
         return works
 
@@ -242,6 +262,7 @@ class Program:
             "rules": (RULES_EVERY, self._look_at_rules),
             "catalog": (CATALOG_EVERY, self.venue.refresh_catalog),
             "figures": (5.0, self.figures.take),
+            "heartbeat": (1.0, self._beat),
             "retention": (3600.0, self._prune),
         }
         for name, (seconds, job) in jobs.items():
@@ -284,6 +305,7 @@ class Program:
 
     async def _each_second(self) -> None:
         await self.venue.heartbeat()
+        self.vitals.turned()
         await self.venue.watch_feed()
         reported, self._reported = self._reported, []
         if reported:
@@ -298,13 +320,8 @@ class Program:
     async def _prune(self) -> None:
         await self.wiring.store.prune(wall() - OUTBOX_KEPT, self.now() - SAMPLES_KEPT)
 
-    def _feed(self) -> tuple[str, int | None]:
-        status, now = self.stream.status(), time.monotonic()
-        if status.last_row is None:
-            return ("connecting" if status.connected_since is None else "silent"), None
-        ago = now - status.last_row
-        state = "connected" if ago < FRESH else "silent"
-        return state, self.now() - int(ago * 1000)
+    async def _beat(self) -> None:
+        await self.heartbeat.beat(healthy=ready(self.vitals.work()).ok)
 
     def _fault(self, kind: str, text: str) -> None:
         self._reported += self.faults.begin(kind, partial(texts.plain_fault, text), wall())

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import secrets
-import time
 from collections.abc import Callable
 
 from bot.app.live import CLAIM_CODE, Live
@@ -82,9 +81,6 @@ class Talk:
 
     async def _look_up(self, request: Request) -> None:
         """Fetches what the answer may need and nobody has at hand."""
-        if self.router.last_poll is not None:
-            ago = int((time.monotonic() - self.router.last_poll) * 1000)
-            self._world.last_poll_at = self._world.now - ago
         command = read_command(request.text)
         if command is not None and command.name in _LOOKS:
             await self._venue.quote()

@@ -8,11 +8,14 @@ from bot.alerts.engine import Engine
 from bot.alerts.look import Look
 from bot.app.desk import Desk
 from bot.app.faults import Faults
-from bot.chat.world import Status
+from bot.app.feed_view import feed_view, in_ms, symbols_view
+from bot.app.vitals import Vitals
+from bot.chat.world import FeedView, SenderView, Status
 from bot.market.catalog import Catalog
 from bot.market.reading import Reading
 from bot.market.tick import Tick
 from bot.notify.channel import Written
+from bot.ops.judgement import sender
 from bot.rules.rule import Rule
 from bot.store.records import ChatRow, Watch
 
@@ -27,19 +30,20 @@ class LiveWorld:
         faults: Faults,
         *,
         now: Callable[[], int],
-        feed: Callable[[], tuple[str, int | None]],
+        vitals: Vitals,
     ) -> None:
         self.bot_name = ""
         self._began = time.monotonic()
         self.waiting = 0  # outbox rows, as last counted
-        self.last_poll_at: int | None = None
+        self.catalog_at: float | None = None  # monotonic s, when it was last taken
+        self.recording = ""  # where to
         self.quotes: dict[str, Tick] = {}  # of symbols that no stream brings
         self.grouped: dict[tuple[int, int], Written | None] = {}  # fetched for one press
         self._engine = engine
         self._desk = desk
         self._faults = faults
         self._now = now
-        self._feed = feed
+        self._vitals = vitals
 
     @property
     def now(self) -> int:
@@ -81,21 +85,32 @@ class LiveWorld:
         return [symbol for _, symbol, _ in self._engine.on(rule.id)]
 
     def status(self) -> Status:
-        feed, last_row_at = self._feed()
-        readings = [self._engine.reading(memory) for memory in self._engine.symbols.values()]
         return Status(
             version=__version__,
-            started_at=self.now - int((time.monotonic() - self._began) * 1000),
-            feed=feed,
-            last_row_at=last_row_at,
-            symbols=len(readings),
-            stale=sum(reading.stale for reading in readings),
+            running=int((time.monotonic() - self._began) * 1000),
+            feed=self._feed_view(),
+            sender=self._sender_view(),
             file_rules=len(self._desk.book.file_rules),
             watches=len(self._desk.watches),
             firing=sum(1 for _ in self._engine.on()),
+            recording=self.recording,
+            faults=self._faults.present,
+        )
+
+    def _feed_view(self) -> FeedView:
+        status = self._vitals.feed()
+        symbols = symbols_view(self._engine, status.streams)
+        return feed_view(status, symbols, self.catalog_at, time.monotonic())
+
+    def _sender_view(self) -> SenderView:
+        vitals = self._vitals
+        return SenderView(
+            is_telegram=vitals.is_telegram,
             waiting=self.waiting,
-            last_poll_at=self.last_poll_at,
-            faults=self._faults.active,
+            sent_age=in_ms(vitals.sent_age),
+            answer_age=in_ms(vitals.answer_age),
+            blocked=vitals.blocked,
+            is_well=sender(vitals.work()).ok,
         )
 
     def more(self, chat_id: int, row_id: int) -> Written | None:

@@ -70,7 +70,8 @@ class Router:
         self._fault: str | None = None
         self._failures = 0
         self._toasts: set[asyncio.Task[None]] = set()
-        self.last_poll: float | None = None  # time.monotonic() of Telegram's last answer
+        self.last_poll: float | None = None  # time.monotonic() of Telegram's last updates
+        self.last_answer: float | None = None  # and of any answer, a refusal too
 
     async def run(self) -> None:
         """Until it is cancelled.
@@ -98,10 +99,13 @@ class Router:
             await self._wait_out("Telegram does not answer: a request is stuck", None)
             return ()
         except BotApiError as error:
-            wait = error.retry_after if isinstance(error, UnreachableError) else None
-            await self._wait_out(str(error), wait)
+            if isinstance(error, UnreachableError):
+                await self._wait_out(str(error), error.retry_after)
+            else:
+                self.last_answer = time.monotonic()
+                await self._wait_out(str(error), None)
             return ()
-        self.last_poll = time.monotonic()
+        self.last_poll = self.last_answer = time.monotonic()
         self._recovered()
         if not isinstance(updates, Sequence) or not updates:
             # Everything below the offset is confirmed. After a week of silence Telegram may

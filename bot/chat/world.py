@@ -1,33 +1,80 @@
 """What commands may look up: plain values of one moment, nothing that changes anything."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from bot.alerts.look import Look
+from bot.locale import Translate
 from bot.market.catalog import Catalog
 from bot.market.reading import Reading
 from bot.notify.channel import Written
 from bot.rules.rule import Rule
 from bot.store.records import ChatRow, Watch
 
+Words = Callable[[Translate], str]  # a text that writes itself in a language
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """An open connection: its age in ms, and how many streams it carries."""
+
+    age: int
+    streams: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedView:
+    """How the market's data fares. Ages and spans are ms, None of what never happened.
+
+    `state` is one of "flows", "silent" (connected, but without rows), "connecting", "waiting" (for
+    the next attempt). Reasons are sentences that `bot.locale.reasons` translates.
+    """
+
+    state: str
+    row_age: int | None = None
+    rows_per_second: float = 0.0
+    lag: int | None = None
+    skew: int | None = None  # this machine's clock minus the venue's
+    links: tuple[LinkView, ...] = ()
+    next_connect: int | None = None  # until the next attempt
+    problem: str = ""  # why no rows flow; "" while they do
+    reconnect_age: int | None = None
+    reconnect_reason: str = ""
+    handover_age: int | None = None
+    catalog_age: int | None = None
+    symbols: int = 0  # wanted ones of which a row has come
+    stale: tuple[str, ...] = ()
+    by_rest: tuple[str, ...] = ()  # not by the stream
+    gone: tuple[str, ...] = ()  # no longer traded
+    unanswered: tuple[str, ...] = ()  # streams that were acknowledged and stay silent
+
+
+@dataclass(frozen=True, slots=True)
+class SenderView:
+    """How sending fares; ages are ms. `blocked` are kinds of `bot.notify.port`."""
+
+    is_telegram: bool
+    waiting: int  # outbox rows neither sent nor dead
+    sent_age: int | None = None
+    answer_age: int | None = None  # of Telegram's last answer, to a poll or a message
+    blocked: tuple[str, ...] = ()
+    is_well: bool = True  # as /readyz judges
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the program fares. Times are epoch ms of the same clock as `World.now`."""
+    """How the program fares; `running` is ms."""
 
     version: str
-    started_at: int
-    feed: str  # one of "connected", "connecting", "silent"
-    last_row_at: int | None  # None: no row has come yet
-    symbols: int  # with rows
-    stale: int  # of those
+    running: int
+    feed: FeedView
+    sender: SenderView
     file_rules: int
     watches: int
     firing: int
-    waiting: int  # outbox rows neither sent nor dead
-    last_poll_at: int | None  # the last answer of Telegram to getUpdates
-    faults: tuple[str, ...] = ()  # what is wrong now, in words
+    recording: str = ""  # where to; "" where nothing is recorded
+    faults: tuple[Words, ...] = ()  # what is wrong now, HTML
 
 
 class World(Protocol):

@@ -64,6 +64,8 @@ class Delivery:
 
     def __init__(self, channel: Channel, faults: Faults) -> None:
         self.outcomes: Counter[str] = Counter()  # of requests, by the outcome's class name
+        self.answered_at: float | None = None  # monotonic s, when the server last judged a request
+        self.sent_at: float | None = None  # and when it last took one
         self._channel = channel
         self._faults = faults
         self._failures = 0
@@ -142,6 +144,9 @@ class Delivery:
             if self._failures >= _PATIENCE:
                 self._faults.raised(UNREACHABLE, outcome.reason)
         else:
+            self.answered_at = time.monotonic()
+            if isinstance(outcome, Sent):
+                self.sent_at = self.answered_at
             self._failures = 0
             self._faults.cleared(UNREACHABLE)
             self._faults.cleared(TOKEN)

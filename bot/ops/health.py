@@ -12,6 +12,8 @@ from http import HTTPStatus
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from bot.ops.judgement import Verdict, Work, alive, ready
+
 log = logging.getLogger(__name__)
 
 _LONGEST_LINE = 8_192  # bytes
@@ -31,26 +33,23 @@ class Answer:
 Page = Callable[[], Answer]
 
 
-def pages(
-    ready: Callable[[], tuple[bool, str]], exposition: Callable[[], bytes]
-) -> dict[str, Page]:
+def pages(work: Callable[[], Work], exposition: Callable[[], bytes]) -> dict[str, Page]:
     """The pages by path.
 
     Args:
-        ready: whether the bot does its work now, and why (not), in words.
+        work: what the bot's health is judged from, now.
         exposition: the metrics in Prometheus' text format.
     """
-
-    def readiness() -> Answer:
-        is_ready, reason = ready()
-        status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return Answer(status, f"{reason}\n".encode())
-
     return {
-        "/healthz": lambda: Answer(HTTPStatus.OK, b"ok\n"),
-        "/readyz": readiness,
+        "/healthz": lambda: _judged(alive(work())),
+        "/readyz": lambda: _judged(ready(work())),
         "/metrics": lambda: Answer(HTTPStatus.OK, exposition(), CONTENT_TYPE_LATEST),
     }
+
+
+def _judged(verdict: Verdict) -> Answer:
+    status = HTTPStatus.OK if verdict.ok else HTTPStatus.SERVICE_UNAVAILABLE
+    return Answer(status, f"{verdict.text}\n".encode())
 
 
 class HealthServer:

@@ -22,10 +22,20 @@ class Metrics:
     outbox_dropped: Counter  # alerts not sent because their rule ended first
     buried: Counter  # alerts that grew too old to be sent
     commit: Histogram  # duration of a transaction
-    feed_lag: Gauge  # since the newest row was sent by the venue
     firing: Gauge  # alerts that are on
+    feed_lag: Gauge  # since a row came; since the start where none has
+    row_lag: Gauge  # from a row's event time to its coming, the clocks' skew taken out
+    skew: Gauge  # this machine's clock minus the venue's
+    stale: Gauge  # wanted symbols without a fresh row
+    unanswered: Gauge  # streams that were acknowledged and stay silent
     connected: Gauge  # open stream connections
+    connects: Counter  # attempts to open one
     reconnects: Counter  # connections opened to replace a lost one
+    handovers: Counter  # connections that took over from one still open
+    catalog_age: Gauge  # since the catalog was taken
+    heartbeats: Counter  # calls of HEARTBEAT_URL, by result
+    faults: Gauge  # faults that the admins were told of and that last
+    ready: Gauge  # 1 as long as /readyz says so
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""
@@ -59,8 +69,20 @@ def build_metrics(version: str) -> Metrics:
             buckets=_COMMIT_BUCKETS,
             registry=registry,
         ),
-        feed_lag=gauge("feed_lag_seconds", "Age of the newest row, by the venue's clock"),
         firing=gauge("alerts_firing", "Alerts that are on"),
+        feed_lag=gauge("feed_lag_seconds", "Since the last row came"),
+        row_lag=gauge("row_lag_seconds", "From a row's event time to its coming, without skew"),
+        skew=gauge("clock_skew_seconds", "This machine's clock minus the venue's"),
+        stale=gauge("symbols_stale", "Wanted symbols without a fresh row"),
+        unanswered=gauge(
+            "streams_unanswered", "Streams acknowledged by the venue that stay silent"
+        ),
         connected=gauge("stream_connections", "Open connections to the stream"),
+        connects=counter("stream_connects", "Attempts to open a connection"),
         reconnects=counter("stream_reconnects", "Connections opened in place of a lost one"),
+        handovers=counter("stream_handovers", "Connections that took over from an open one"),
+        catalog_age=gauge("catalog_age_seconds", "Since the catalog was taken"),
+        heartbeats=counter("heartbeats", "Calls of HEARTBEAT_URL", "result"),
+        faults=gauge("faults_active", "Faults that last"),
+        ready=gauge("ready", "1 as long as rows flow and messages can be sent"),
     )

@@ -11,7 +11,7 @@ from bot.chat.access import Access
 from bot.chat.answer import Answer
 from bot.chat.decide import decide
 from bot.chat.request import Request, read_update
-from bot.chat.world import Status
+from bot.chat.world import FeedView, LinkView, SenderView, Status
 from bot.market.catalog import Catalog
 from bot.market.reading import Reading
 from bot.market.tick import Tick
@@ -33,6 +33,28 @@ RATES = {  # symbol: rate; mark is 0.1 % over index
     "1000PEPEUSDT": "0.00000001",
 }
 QUARTERLY = "BTCUSDT_270326"
+
+STATUS = Status(
+    version="0.1.0",
+    running=3_600_000,
+    feed=FeedView(
+        "flows",
+        row_age=1_000,
+        rows_per_second=6.0,
+        lag=240,
+        links=(LinkView(3_599_000, 6),),
+        catalog_age=120_000,
+        symbols=6,
+        stale=("SOLUSDT",),
+    ),
+    sender=SenderView(is_telegram=True, waiting=4, answer_age=2_000),
+    file_rules=2,
+    watches=3,
+    firing=1,
+    faults=(
+        lambda _: "⚠️ <b>The rules file</b> cannot be read: rules.yaml:3:1: &lt;unknown key&gt;",
+    ),
+)
 
 
 def exchange_info() -> dict[str, Any]:
@@ -74,6 +96,7 @@ class FakeWorld:
         self.file_rules: dict[int, list[Rule]] = {}
         self.rest: dict[tuple[int, int], Written] = {}
         self.admins = {ADMIN}
+        self.present = STATUS
         self._update_id = 0
         if rows:
             self.engine.on_frame(
@@ -108,20 +131,7 @@ class FakeWorld:
         return [look.reading.tick.symbol for look in looks if look and look.state.phase in on]
 
     def status(self) -> Status:
-        return Status(
-            version="0.1.0",
-            started_at=NOW - 3_600_000,
-            feed="connected",
-            last_row_at=NOW - 1_000,
-            symbols=6,
-            stale=1,
-            file_rules=2,
-            watches=3,
-            firing=1,
-            waiting=4,
-            last_poll_at=NOW - 2_000,
-            faults=("the rules file cannot be read: rules.yaml:3:1: <unknown key>",),
-        )
+        return self.present
 
     def more(self, chat_id: int, row_id: int) -> Written | None:
         return self.rest.get((chat_id, row_id))

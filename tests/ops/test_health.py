@@ -2,26 +2,28 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from bot.ops import health
 from bot.ops.health import HealthServer, pages
+from bot.ops.judgement import Work
 from bot.ops.metrics import build_metrics
 
-Readiness = list[tuple[bool, str]]
+WELL = Work(turn_age=0.5, row_age=0.5, decided_age=0.5)
 
 
 @pytest.fixture
-def readiness() -> Readiness:
-    """Its last entry is what the bot says of itself."""
-    return [(True, "ready")]
+def works() -> list[Work]:
+    """Its last entry is how the bot works now."""
+    return [WELL]
 
 
 @pytest.fixture
-async def server(readiness: Readiness) -> AsyncIterator[HealthServer]:
-    served = pages(lambda: readiness[-1], build_metrics("1.2.3").exposition)
+async def server(works: list[Work]) -> AsyncIterator[HealthServer]:
+    served = pages(lambda: works[-1], build_metrics("1.2.3").exposition)
     server = HealthServer("127.0.0.1", 0, served)
     assert await server.start()
     yield server
@@ -67,7 +69,7 @@ async def exchange(server: HealthServer, request: bytes, *, ended: bool = True) 
         ("GET", "/healthz", 200, "ok\n"),
         ("GET", "/healthz?verbose=1", 200, "ok\n"),
         ("HEAD", "/healthz", 200, ""),
-        ("GET", "/readyz", 200, "ready\n"),
+        ("GET", "/readyz", 200, "rows flow; messages can be sent\n"),
         ("GET", "/", 404, "Not Found\n"),
         ("GET", "/healthz/../etc/passwd", 404, "Not Found\n"),
         ("POST", "/healthz", 405, "Method Not Allowed\n"),
@@ -80,11 +82,24 @@ async def test_a_page_answers(
     assert (answer.status_code, answer.text) == (status, body)
 
 
-async def test_not_ready_says_why(server: HealthServer, readiness: Readiness) -> None:
-    readiness.append((False, "no row for 20 s"))
+async def test_a_silent_feed_is_not_ready_but_alive(
+    server: HealthServer, works: list[Work]
+) -> None:
+    works.append(replace(WELL, row_age=20.0))
     answer = await ask(server, "/readyz")
-    assert (answer.status_code, answer.text) == (503, "no row for 20 s\n")
+    assert (answer.status_code, answer.text) == (
+        503,
+        "not ready: no row came for 20 s; messages can be sent\n",
+    )
     assert (await ask(server, "/healthz")).status_code == 200
+
+
+async def test_an_engine_that_is_stuck_is_not_alive(
+    server: HealthServer, works: list[Work]
+) -> None:
+    works.append(replace(WELL, turn_age=11.0))
+    answer = await ask(server, "/healthz")
+    assert (answer.status_code, answer.text) == (503, "stuck: nothing was decided for 11 s\n")
 
 
 async def test_the_metrics_are_in_the_format_of_prometheus(server: HealthServer) -> None:
@@ -146,8 +161,8 @@ async def test_a_busy_port_is_said_in_words_and_stops_nothing(
     await second.close()
 
 
-async def test_closing_does_not_wait_for_an_idle_connection(readiness: Readiness) -> None:
-    server = HealthServer("127.0.0.1", 0, pages(lambda: readiness[-1], lambda: b""))
+async def test_closing_does_not_wait_for_an_idle_connection() -> None:
+    server = HealthServer("127.0.0.1", 0, pages(lambda: WELL, lambda: b""))
     await server.start()
     waiting = asyncio.create_task(exchange(server, b"GET /healthz HTTP/1.1\r\n", ended=False))
     async with asyncio.timeout(10):

@@ -1,0 +1,52 @@
+"""Why the feed was lost, in the reader's language.
+
+The feed says so in English sentences, which the log needs too. They are a fixed vocabulary: those
+below, with `{placeholders}` for what differs. A sentence that is not among them stays English.
+"""
+
+import re
+from functools import lru_cache
+
+from bot.locale import Translate
+
+
+def reason(words: str, translate: Translate) -> str:
+    """One of the sentences in a language; plain text."""
+    for english, wording in zip(_sentences(str), _sentences(translate), strict=True):
+        found = _pattern(english).fullmatch(words)
+        if found is not None:
+            parts = found.groupdict()
+            if "reason" in parts:
+                parts["reason"] = reason(parts["reason"], translate)
+            return wording.format(**parts)
+    return words
+
+
+@lru_cache(maxsize=64)
+def _pattern(sentence: str) -> re.Pattern[str]:
+    """What fits a sentence: any text for a placeholder, the shortest that does."""
+    pieces = re.split(r"\{(\w+)\}", sentence)
+    names = (f"(?P<{name}>.*?)" for name in pieces[1::2])
+    texts = [re.escape(text) for text in pieces[0::2]]
+    return re.compile("".join(a + b for a, b in zip(texts, [*names, ""], strict=True)), re.DOTALL)
+
+
+def _sentences(_: Translate) -> tuple[str, ...]:
+    """The first one that fits counts."""
+    return (
+        _(
+            "the venue refuses this location (HTTP 451): it does not serve the country of this"
+            " address; run the bot from elsewhere"
+        ),
+        _("the venue's firewall refuses this address (HTTP 403)"),
+        _("the venue banned this address for a while (HTTP {status}); waiting {time} s"),
+        _("the venue got too many requests (HTTP {status}); waiting {time} s"),
+        _("the venue has a fault (HTTP {status})"),
+        _("the server does not offer this stream (HTTP {status}); is BINANCE_STREAM_URL right?"),
+        _("BINANCE_STREAM_URL is no websocket address: {detail}"),
+        _("cannot connect: {detail}"),
+        _("the connection is open, but no row came for {time} s"),
+        _("the venue closed the connection ({detail})"),
+        _("the connection was given up ({detail})"),
+        _("the connection broke off"),
+    )
