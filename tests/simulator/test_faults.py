@@ -1,7 +1,10 @@
+import json
+
 import pytest
 
-from bot.simulator.distortions import DISTORTIONS
-from bot.simulator.faults import SWITCHES, Faults
+from bot.market.binance import decode_frame
+from bot.simulator.distortions import DISTORTIONS, MALFORMED
+from bot.simulator.faults import SWITCHES, Faults, described
 
 
 @pytest.fixture
@@ -25,6 +28,14 @@ def faults(changes: list[str]) -> Faults:
         ("delist=币安人生USDT", {"delist": "币安人生USDT"}),
         ("interval=BTCUSDT:1", {"interval": "BTCUSDT:1"}),
         ("silent=off", {}),
+        ("lifetime=0.5", {"lifetime": "0.5"}),
+        ("lifetime", {"lifetime": "30"}),
+        ("lag=2", {"lag": "2"}),
+        ("unlist=ETHUSDT", {"unlist": "ETHUSDT"}),
+        ("cap=BTCUSDT:0.00375,ETHUSDT:0.02", {"cap": "BTCUSDT:0.00375,ETHUSDT:0.02"}),
+        ("close=4000", {}),
+        ("settle=7.5", {}),
+        ("shutdown-notice", {}),
     ],
 )
 def test_a_switch_is_turned_by_its_name_and_value(
@@ -46,6 +57,23 @@ def test_a_switch_is_turned_by_its_name_and_value(
         ("interval=BTCUSDT", "fault interval: expected SYMBOL:HOURS"),
         ("interval=BTCUSDT:3", "fault interval: expected SYMBOL:HOURS"),
         ("interval=NOPE:4", "fault interval: expected SYMBOL:HOURS"),
+        ("refuse=200", "an HTTP status from 400 to 599, got '200'"),
+        ("rest-down=600", "an HTTP status from 400 to 599, got '600'"),
+        ("refuse=٥٠٣", "an HTTP status from 400 to 599"),
+        ("close=1006", "fault close: expected a close code"),
+        ("close=2000", "fault close: expected a close code"),
+        ("accept-then-close=999", "fault accept-then-close: expected a close code"),
+        ("retry-after=-1", "a whole number of seconds, got '-1'"),
+        ("clock-jump=1.5", "a whole number of milliseconds, got '1.5'"),
+        ("lifetime=0", "a number of seconds above 0, got '0'"),
+        ("lag=-1", "a number of seconds above 0, got '-1'"),
+        ("lag=soon", "a number of seconds above 0, got 'soon'"),
+        ("settle=1e9", "a number of seconds above 0, got '1e9'"),
+        ("cap=BTCUSDT", "fault cap: expected SYMBOL:CAP"),
+        ("cap=BTCUSDT:3", "fault cap: expected SYMBOL:CAP"),
+        ("cap=NOPE:0.003", "fault cap: expected SYMBOL:CAP"),
+        ("unlist=", "fault unlist: expected SYMBOL"),
+        ("disagree=btcusdt", "fault disagree: expected SYMBOL"),
     ],
 )
 def test_a_wrong_switch_says_what_was_expected_and_changes_nothing(
@@ -73,9 +101,13 @@ def test_values_are_read_as_what_they_are(faults: Faults) -> None:
     faults.set("interval", "BTCUSDT:1,ETHUSDT:4")
     faults.set("drop", "BTCUSDT,ETHUSDT")
     faults.set("clock-jump", -5)
+    faults.set("lag", 0.5)
+    faults.set("cap", "BTCUSDT:0.00300,ETHUSDT:0.02")
     assert faults.intervals() == {"BTCUSDT": 1, "ETHUSDT": 4}
     assert faults.symbols("drop") == ["BTCUSDT", "ETHUSDT"]
     assert faults.number("clock-jump") == -5
+    assert (faults.seconds("lag"), faults.seconds("lifetime", 86_400)) == (0.5, 86_400)
+    assert faults.caps() == {"BTCUSDT": "0.00300", "ETHUSDT": "0.02"}
     assert faults.number("refuse") == 0
     assert faults.symbols("delist") == []
 
@@ -93,3 +125,27 @@ def test_frames_are_distorted(name: str, expected: list[str]) -> None:
 
 def test_every_distortion_is_a_switch() -> None:
     assert DISTORTIONS.keys() <= SWITCHES.keys()
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_every_default_is_a_value_of_its_switch(faults: Faults, name: str) -> None:
+    switch = SWITCHES[name]
+    if switch.default or not switch.value.sign:
+        faults.set(name)
+    else:
+        with pytest.raises(ValueError, match=f"fault {name}: expected"):
+            faults.set(name)
+
+
+def test_every_switch_is_described_as_it_is_written() -> None:
+    lines = dict(described())
+    assert [name.partition("=")[0] for name in lines] == list(SWITCHES)
+    assert lines["interval=SYMBOL:HOURS"].startswith("these pay at another interval")
+    assert lines["lifetime=SECONDS"].endswith("(unless said: 30)")
+    assert "silent" in lines
+
+
+@pytest.mark.parametrize("text", MALFORMED)
+def test_what_is_malformed_is_json_and_no_row(text: str) -> None:
+    json.loads(text)
+    assert decode_frame(text.encode()).ticks == ()

@@ -98,7 +98,13 @@ def test_the_row_at_the_settlement_may_lie_past_it_and_the_rate_does_not_reset()
     at, after = MARKET.row("BTCUSDT", SETTLEMENT), MARKET.row("BTCUSDT", SETTLEMENT + 1000)
     assert at.event_time > at.next_funding_time == SETTLEMENT
     assert after.next_funding_time == SETTLEMENT + 8 * HOUR
-    assert float(after.rate) == pytest.approx(float(at.rate), abs=0.00001)
+    assert after.rate == at.rate
+
+
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "XAUUSDT", "人生K线USDT", "ADAUSDT"])
+@pytest.mark.parametrize("before", [SETTLEMENT, SETTLEMENT - 316])  # the two phases of the push
+def test_the_rate_stands_still_over_a_settlement(symbol: str, before: int) -> None:
+    assert MARKET.row(symbol, before).rate == MARKET.row(symbol, before + 1000).rate
 
 
 @pytest.mark.parametrize("crosser", CROSSERS, ids=lambda crosser: crosser.symbol)

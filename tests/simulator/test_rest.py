@@ -93,6 +93,64 @@ def test_past_settlements_come_oldest_first(rest: Rest, query: str, rows: int) -
     assert body[-1]["rateType"] == "Regular"
 
 
+LAST = NOW // (8 * HOUR) * 8 * HOUR
+
+
+def settlements(rest: Rest, query: str) -> list[tuple[str, int]]:
+    """Symbols and times, to the minute, of a fundingRate answer."""
+    body = get(rest, f"/fapi/v1/fundingRate?{query}")
+    return [(row["symbol"], row["fundingTime"] // 60_000 * 60_000) for row in body]
+
+
+@pytest.mark.parametrize(
+    ("query", "steps"),
+    [
+        (f"startTime={LAST - 24 * HOUR}", [-3, -2, -1, 0]),
+        (f"startTime={LAST - 24 * HOUR + 1}", [-2, -1, 0]),
+        (f"startTime={LAST - 24 * HOUR}&limit=2", [-3, -2]),
+        (f"endTime={LAST - 8 * HOUR}&limit=2", [-2, -1]),
+        (f"startTime={LAST - 24 * HOUR}&endTime={LAST - 8 * HOUR}", [-3, -2, -1]),
+        (f"startTime={LAST - 24 * HOUR}&endTime={LAST - 8 * HOUR}&limit=1", [-3]),
+        (f"startTime={LAST + 1}", []),
+        (f"endTime={LAST + 10**9}&limit=1", [0]),
+    ],
+)
+def test_past_settlements_honour_their_span(rest: Rest, query: str, steps: list[int]) -> None:
+    expected = [("BTCUSDT", LAST + step * 8 * HOUR) for step in steps]
+    assert settlements(rest, f"symbol=BTCUSDT&{query}") == expected
+
+
+def test_past_settlements_of_all_symbols_come_oldest_first(rest: Rest) -> None:
+    found = settlements(rest, "limit=1000")
+    assert len(found) == 1000
+    assert [at for _, at in found] == sorted(at for _, at in found)
+    symbols = {symbol for symbol, _ in found}
+    assert {"BTCUSDT", "XAUUSDT", "币安人生USDT"} <= symbols
+    assert not {"BTCUSD_PERP", "MATICUSDT", "BTCUSDT_261225"} & symbols
+    assert len(set(found)) == 1000
+
+
+def test_history_begins_with_the_listing_and_old_rows_have_no_mark_price(rest: Rest) -> None:
+    body = get(rest, "/fapi/v1/fundingRate?symbol=BTCUSDT&startTime=0&limit=2")
+    assert body[0]["fundingTime"] >= 1_569_398_400_000
+    assert [row["markPrice"] for row in body] == ["", ""]
+
+
+def test_an_added_settlement_is_part_of_the_history(rest: Rest) -> None:
+    rest.market.times.add(NOW - 500)
+    body = get(rest, "/fapi/v1/fundingRate?symbol=BTCUSDT&limit=2")
+    assert body[0]["fundingTime"] - LAST in range(13)
+    assert body[1]["fundingTime"] - (NOW - 500) in range(13)
+
+
+def test_a_contract_carries_what_clients_read_precisions_from(rest: Rest) -> None:
+    symbols = get(rest, "/fapi/v1/exchangeInfo")["symbols"]
+    assert all(
+        {"PRICE_FILTER", "LOT_SIZE"} <= {each["filterType"] for each in symbol["filters"]}
+        for symbol in symbols
+    )
+
+
 def test_a_contract_without_funding_has_no_settlements(rest: Rest) -> None:
     assert get(rest, "/fapi/v1/fundingRate?symbol=BTCUSDT_261225") == []
 
@@ -105,6 +163,9 @@ def test_a_contract_without_funding_has_no_settlements(rest: Rest) -> None:
         ("/fapi/v1/fundingRate?symbol=NOPE", 400, -1121),
         ("/fapi/v1/fundingRate?symbol=BTCUSDT&limit=0", 400, -1130),
         ("/fapi/v1/fundingRate?symbol=BTCUSDT&limit=x", 400, -1130),
+        ("/fapi/v1/fundingRate?symbol=BTCUSDT&startTime=soon", 400, -1130),
+        ("/fapi/v1/fundingRate?symbol=BTCUSDT&endTime=", 400, -1130),
+        ("/fapi/v1/fundingRate?symbol=BTCUSDT&startTime=2&endTime=1", 400, -1023),
         ("/fapi/v1/nonesuch", 404, -5000),
     ],
 )
