@@ -7,22 +7,19 @@ changes nothing: no message, no table, no file that stays.
 import asyncio
 import platform
 import tempfile
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from bot.market.rest import MarketRest, RestError
-from bot.market.stream import MarketStream, StreamSettings
 from bot.notify.bot_api import BotApi, BotApiError
+from bot.ops.doctor_venue import ROW_WITHIN, check_rest, check_stream
+from bot.ops.finding import Finding
 from bot.rules.rules_file import RulesFileError, read_rules_file
 from bot.store.dialect import Database, database
 from bot.store.port import StoreBusyError, StoreError
 
-ROW_WITHIN = 10.0  # s; a row of the market comes every second
-LARGEST_SKEW = 5_000  # ms; more than that makes "2 min late" and `until` wrong for people
 _LONGEST_CHECK = 30.0  # s
 _LIBRARIES = (
     "python-telegram-bot", "websockets", "apscheduler", "sqlalchemy", "alembic", "httpx",
@@ -35,14 +32,6 @@ class Check:
     """What came of a check: its name, whether all is well, and a line for people."""
 
     name: str
-    ok: bool
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found; a failure's text says what to do."""
-
     ok: bool
     text: str
 
@@ -71,7 +60,9 @@ def checks_of(subject: Subject, *, row_within: float = ROW_WITHIN) -> dict[str, 
         "database": partial(check_database, subject.database_url),
         "telegram": partial(check_telegram, subject.token, subject.telegram_api_url),
         "rest": partial(check_rest, subject.rest_url),
-        "stream": partial(check_stream, subject.stream_url, row_within=row_within),
+        "stream": partial(
+            check_stream, subject.stream_url, subject.rest_url, row_within=row_within
+        ),
     }
 
 
@@ -200,43 +191,3 @@ async def check_telegram(token: str | None, api_url: str) -> Finding:
     finally:
         await api.close()
     return Finding(ok=True, text=f"the token is that of @{me.get('username', me.get('id'))}")
-
-
-async def check_rest(root: str) -> Finding:
-    """Whether the venue answers, and how far this machine's clock is from its."""
-    async with MarketRest(root) as rest:
-        before = time.time()
-        try:
-            venue = await rest.server_time()
-        except RestError as error:
-            return Finding(ok=False, text=str(error))
-    after = time.time()
-    skew = round((before + after) * 500) - venue
-    direction = "ahead of" if skew > 0 else "behind"
-    text = f"answers in {(after - before) * 1000:.0f} ms; the clock here is {abs(skew)} ms "
-    text += f"{direction} the venue's"
-    if abs(skew) > LARGEST_SKEW:
-        return Finding(ok=False, text=f"{text}: set it, or let NTP do so")
-    return Finding(ok=True, text=text)
-
-
-async def check_stream(route: str, *, row_within: float = ROW_WITHIN) -> Finding:
-    """Whether a row of the market arrives: an open connection alone says nothing."""
-    stream = MarketStream(StreamSettings(route))
-    started = time.monotonic()
-    running = asyncio.create_task(stream.run())
-    arriving = asyncio.create_task(stream.next_batch())
-    try:
-        await asyncio.wait(
-            {running, arriving}, timeout=row_within, return_when=asyncio.FIRST_COMPLETED
-        )
-        if arriving.done():
-            took = time.monotonic() - started
-            rows = len(arriving.result().ticks)
-            return Finding(ok=True, text=f"the first {rows} rows after {took:.1f} s")
-    finally:
-        running.cancel()
-        arriving.cancel()
-        await asyncio.gather(running, arriving, return_exceptions=True)
-    problem = stream.status().problem or "connected, but silent; is the address's route /market?"
-    return Finding(ok=False, text=f"no row within {row_within:g} s: {problem}")

@@ -1,5 +1,4 @@
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,18 +6,16 @@ import pytest
 
 from bot.ops.doctor import (
     Check,
-    Finding,
     Subject,
     check_database,
-    check_rest,
     check_rules,
-    check_stream,
     check_telegram,
     check_versions,
     checks_of,
     report,
     run_checks,
 )
+from bot.ops.finding import Finding
 from bot.simulator.server import Simulator, SimulatorSettings
 from bot.store.sql import SqlStore
 from tests.doubles.telegram import TelegramDouble
@@ -205,43 +202,3 @@ async def test_a_telegram_that_cannot_be_reached_fails() -> None:
     found = await check_telegram(TOKEN, f"http://{NOBODY}")
     assert not found.ok
     assert TOKEN not in found.text
-
-
-async def test_the_clock_is_compared_with_the_venues(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = await check_rest(simulator.rest_url)
-    assert found.ok
-    assert "the clock here is" in found.text
-    real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() + 90)
-    found = await check_rest(simulator.rest_url)
-    assert not found.ok
-    assert "ms ahead of the venue's: set it" in found.text
-
-
-async def test_a_venue_that_cannot_be_reached_fails() -> None:
-    found = await check_rest(f"http://{NOBODY}")
-    assert not found.ok
-    assert "cannot be reached" in found.text
-
-
-async def test_rows_that_arrive_are_counted(simulator: Simulator) -> None:
-    found = await check_stream(simulator.stream_url)
-    assert found.ok
-    assert "rows after" in found.text
-
-
-async def test_a_stream_that_is_open_but_silent_fails(simulator: Simulator) -> None:
-    legacy = simulator.stream_url.removesuffix("/market")
-    found = await check_stream(legacy, row_within=0.5)
-    assert not found.ok
-    assert found.text == (
-        "no row within 0.5 s: connected, but silent; is the address's route /market?"
-    )
-
-
-async def test_a_stream_that_cannot_be_reached_fails_in_words() -> None:
-    found = await check_stream(f"ws://{NOBODY}/market", row_within=0.5)
-    assert not found.ok
-    assert "silent" not in found.text
