@@ -63,7 +63,7 @@ from bot.store.sql import SqlStore
 FIRST_CATALOG = 10.0  # s that a start waits for the catalog: intervals decide what is extreme
 STOP_WITHIN = 3.0  # s for sending what is due at the end
 KEEP_EVERY = 5.0  # s between heartbeats in the database
-CATALOG_EVERY = 300.0  # s
+CATALOG_EVERY = 120.0  # s
 RULES_EVERY = 2.0  # s between looks at the rules file
 DAY = 86_400_000  # ms
 OUTBOX_KEPT = 30 * DAY
@@ -224,7 +224,8 @@ class Program:
             self._begin(),
             _lasting("stream", self.stream.run),
             _lasting("rows", self._take_rows),
-            _lasting("catalog", venue.refresh_when_asked),
+            _lasting("catalog", venue.catalog.refresh_when_asked),
+            _lasting("second source", venue.second.run),
         ]
         if api is not None:
             talk = Talk(api, self.live, self.world, venue, self.wiring.store, self._polling)
@@ -247,7 +248,6 @@ class Program:
             await self._health.start()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_CATALOG):
-                await self.venue.ask_time()
                 await self.venue.refresh_catalog()
         self.venue.follow_rules()
         self._catalog_tried.set()

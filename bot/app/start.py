@@ -4,10 +4,10 @@ import msgspec
 
 from bot.alerts.changes import SampleKept, StateChange
 from bot.alerts.engine import Engine
+from bot.app.catalog_source import CATALOG
 from bot.app.desk import Desk
 from bot.app.live import ADMINS, ALIVE_AT, CLAIM_CODE
 from bot.app.rules_source import CREATED, RulesFileUnusableError, RulesSource, Start
-from bot.app.venue import CATALOG
 from bot.market.catalog import Catalog, read_catalog_file
 from bot.rules.book import with_created
 from bot.rules.rules_file import RulesFile

@@ -29,19 +29,6 @@ def database_over(_: Translate) -> str:
     return _("✅ The database can be written again; what was decided meanwhile is being sent.")
 
 
-def feed_silent(seconds: int, reason: str, _: Translate) -> str:
-    text = _("⚠️ <b>The feed is silent</b>: no row for {time}.").format(
-        time=formats.duration(seconds * 1000)
-    )
-    if reason:
-        text += " " + _("The last problem: {reason}.").format(reason=escape(reason))
-    return text + " " + _("Nothing fires or resolves until rows flow again.")
-
-
-def feed_back(silent_for: int, _: Translate) -> str:
-    return _("✅ The feed is back after {time}.").format(time=formats.duration(silent_for))
-
-
 def rules_refused(problems: Sequence[str], _: Translate) -> str:
     """`problems` are `FILE:LINE:COLUMN: message`."""
     lines = [escape(problem) for problem in problems[:MOST_LINES]]

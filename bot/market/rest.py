@@ -24,6 +24,7 @@ from bot.market.tick import Tick
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)  # s, each step of a request
 WHOLE = 30.0  # s, a request with its answer: a trickle would never meet the limits above
+LONGEST_LOOK = 4.0  # s; an answer that took longer says too little about the venue's clock
 _MAX_WORDS = 200  # characters of the venue's own words
 
 
@@ -69,7 +70,8 @@ class MarketRest:
         wall: Callable[[], float] = time.time,
     ) -> None:
         """`trust_env`: whether proxies that the environment names are used; loopback needs none."""
-        self.skew: float | None = None  # s by which this machine's clock is ahead of the venue's
+        # s by which this machine's clock is ahead of the venue's, as last measured; None: unknown
+        self.skew: float | None = None
         self._root = root.rstrip("/")
         self._budget = RestBudget()
         self._monotonic = monotonic
@@ -105,8 +107,8 @@ class MarketRest:
         moment = body.get("serverTime") if isinstance(body, dict) else None
         if type(moment) is not int or moment <= 0:
             raise RestError("/fapi/v1/time answered without a serverTime")
-        half = (self._monotonic() - began) / 2
-        self.skew = wall + half - moment / 1000
+        took = self._monotonic() - began
+        self.skew = wall + took / 2 - moment / 1000 if took <= LONGEST_LOOK else None
         return moment
 
     async def exchange_info(self) -> Any:

@@ -1,0 +1,145 @@
+"""Judges how the feed fares, each second, and tells the admins: once when it begins, once after."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from bot.app import venue_texts as texts
+from bot.app.live import Live
+from bot.market.feed import FeedStatus
+
+FEED, LAG, SKEW, UNANSWERED = "feed", "lag", "skew", "unanswered"  # kinds of faults
+SILENT_AFTER = 15.0  # s without a row; the admins are to hear of it within 20 s
+# s for which rows must flow before the feed counts as back: a feed that comes and goes every 20 s
+# is one fault, and the admins hear of the end within 30 s of the first row.
+BACK_AFTER = 24.0
+GAP = 8.0  # s without a row: they did not flow
+LARGEST_LAG = 5.0  # s from a row's event time to its coming
+LARGEST_SKEW = 5.0  # s between this machine's clock and the venue's
+HELD = 10.0  # s for which a lag must last, or be over
+LONG_WAIT = 25.0  # s to the next connect: the venue refuses, and says why
+
+
+@dataclass(slots=True)
+class Spell:
+    """Something bad that counts once it has lasted, and until it has been over for long enough."""
+
+    begins_after: float  # s
+    ends_after: float
+    on: bool = False
+    _since: float | None = None
+
+    def judge(self, now: float, *, bad: bool, good: bool) -> bool:
+        """Whether it begins or ends now: then `on` has just changed."""
+        turning = good if self.on else bad
+        if not turning:
+            self._since = None
+            return False
+        self._since = now if self._since is None else self._since
+        if now - self._since < (self.ends_after if self.on else self.begins_after):
+            return False
+        self.on, self._since = not self.on, None
+        return True
+
+
+class FeedWatch:
+    """`began`: when the program began to wait for rows; times are monotonic seconds."""
+
+    def __init__(self, live: Live, began: float) -> None:
+        self._live = live
+        self._began = began
+        self._silent = Spell(0.0, BACK_AFTER)
+        self._late = Spell(HELD, HELD)
+        self._mute = Spell(0.0, HELD)
+        self._silent_since = 0.0
+        self._first_row: float | None = None  # of those that flow after a silence
+        self._causes: set[str] = set()  # told in this silence
+        self._unanswered: frozenset[str] = frozenset()  # told
+
+    async def look(self, status: FeedStatus, now: float) -> None:
+        await self._look_for_silence(status, now)
+        await self._look_for_lag(status, now)
+        await self._look_for_unanswered(status, now)
+
+    async def judge_clock(self, skew: float) -> None:
+        """`skew`: s by which this machine's clock is ahead of the venue's."""
+        if abs(skew) > LARGEST_SKEW:
+            await self._live.fault(SKEW, partial(texts.clock_off, skew))
+        else:
+            await self._live.fault_over(SKEW, texts.clock_right)
+
+    async def _look_for_silence(self, status: FeedStatus, now: float) -> None:
+        last = self._began if status.last_row is None else status.last_row
+        silent = now - last
+        if silent >= GAP:
+            self._first_row = None
+        elif self._first_row is None:
+            self._first_row = last
+        flows = status.last_row is not None and silent < GAP
+        if self._silent.judge(now, bad=silent >= SILENT_AFTER, good=flows):
+            if self._silent.on:
+                await self._say_silent(status, last, now)
+            else:
+                await self._say_back(status)
+        elif self._silent.on and silent >= GAP:
+            await self._say_cause(status, now)
+
+    async def _say_silent(self, status: FeedStatus, last: float, now: float) -> None:
+        self._silent_since = last
+        self._causes = {status.problem}
+        text = partial(
+            texts.feed_silent,
+            texts.Silence(
+                seconds=int(now - last),
+                since=self._live.wall() - int((now - last) * 1000),
+                problem=status.problem,
+                connected=status.connected_since is not None,
+                next_connect=_wait(status, now),
+            ),
+        )
+        await self._live.fault(FEED, text)
+
+    async def _say_cause(self, status: FeedStatus, now: float) -> None:
+        """A refusal that began while the feed was silent already is named too, once."""
+        wait = _wait(status, now)
+        if wait is None or wait < LONG_WAIT or status.problem in self._causes:
+            return
+        self._causes.add(status.problem)
+        wall = self._live.wall()
+        text = partial(texts.feed_refused, status.problem, int(wait))
+        await self._live.note(self._live.faults.notices("feed:cause", text, wall))
+
+    async def _say_back(self, status: FeedStatus) -> None:
+        since, first = self._silent_since, self._first_row or self._silent_since
+        by = "rows"
+        if status.handed_over_at is not None and status.handed_over_at > since:
+            by = "handover"
+        elif status.reconnected_at is not None and status.reconnected_at > since:
+            by = "reconnect"
+        text = partial(texts.feed_back, int((first - since) * 1000), by)
+        await self._live.fault_over(FEED, text)
+
+    async def _look_for_lag(self, status: FeedStatus, now: float) -> None:
+        flows = status.last_row is not None and now - status.last_row < GAP
+        lag = status.lag if flows else None  # without rows it says nothing
+        late = lag is not None and lag > LARGEST_LAG
+        if self._late.judge(now, bad=late, good=lag is not None and not late):
+            if self._late.on and lag is not None:
+                await self._live.fault(LAG, partial(texts.rows_late, int(lag)))
+            else:
+                await self._live.fault_over(LAG, texts.rows_in_time)
+
+    async def _look_for_unanswered(self, status: FeedStatus, now: float) -> None:
+        names = frozenset(status.unanswered)
+        turned = self._mute.judge(now, bad=bool(names), good=not names)
+        if turned and not self._mute.on:
+            self._unanswered = frozenset()
+            await self._live.fault_over(UNANSWERED, texts.streams_answer)
+        elif names - self._unanswered and self._mute.on:
+            fresh = sorted(names - self._unanswered)
+            self._unanswered |= names
+            self._live.faults.forget(UNANSWERED)
+            await self._live.fault(UNANSWERED, partial(texts.streams_silent, fresh))
+
+
+def _wait(status: FeedStatus, now: float) -> float | None:
+    return None if status.next_connect is None else max(status.next_connect - now, 0.0)

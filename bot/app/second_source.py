@@ -1,0 +1,189 @@
+"""The market by REST: it brings what the stream does not, and is compared with what it does."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+
+from bot.alerts.engine import Engine
+from bot.app import venue_texts as texts
+from bot.app.live import Live
+from bot.market.ask_plan import REPEAT, AskPlan
+from bot.market.clock import VenueClock
+from bot.market.crosscheck import Difference, Verdict, compare_sources
+from bot.market.rest import MarketRest, RestError
+from bot.market.stream import MarketStream
+from bot.market.tick import Tick
+
+SOURCES = "second-source"  # the fault of two sources that differ
+FRESH = 10_000  # ms: a stream's row this young is the present; at least every third second has one
+OLDEST_SEED = 30_000  # ms behind the clock: an older row of REST makes nothing fresh
+LOOK_EVERY = 1.0  # s
+FRUITLESS = 60.0  # s for which a symbol that REST does not know either is not asked for
+QUOTES_FOR = 10.0  # s for which a look at the whole market is good enough for another one
+_log = logging.getLogger(__name__)
+
+
+class SecondSource:
+    """Asks premiumIndex when it is due. The stream is the first truth: it always wins."""
+
+    def __init__(
+        self,
+        live: Live,
+        stream: MarketStream,
+        rest: MarketRest,
+        clock: VenueClock,
+        seed: Callable[[Sequence[Tick]], Awaitable[None]],
+    ) -> None:
+        """`seed` takes ticks that were not in the stream."""
+        self.wanted: frozenset[str] | None = frozenset()  # symbols of the rules; None: all
+        self.quotes: Mapping[str, Tick] = {}  # the market as it was last seen by REST
+        self._live = live
+        self._stream = stream
+        self._rest = rest
+        self._clock = clock
+        self._seed = seed
+        self._plan = AskPlan(time.monotonic())
+        self._asking = asyncio.Lock()
+        self._streamed: dict[str, Tick] = {}  # the stream's newest row of each symbol
+        self._seeded: dict[str, Tick] = {}
+        self._fruitless: dict[str, float] = {}  # by symbol: until when (monotonic s)
+        self._differing: tuple[str, ...] = ()  # symbols, at the last comparison
+        self._trusted = True
+        self._failing = False
+        self._quoted_at = float("-inf")
+        self._reopened_at: float | None = None
+
+    @property
+    def by_rest(self) -> frozenset[str]:
+        """The symbols whose present values came by REST."""
+        symbols = self._engine.symbols
+        return frozenset(s for s, tick in self._seeded.items() if symbols[s].tick is tick)
+
+    @property
+    def _engine(self) -> Engine:
+        return self._live.engine
+
+    def heard(self, ticks: Iterable[Tick]) -> None:
+        """Rows of the stream that were admitted."""
+        for tick in ticks:
+            self._streamed[tick.symbol] = tick
+
+    async def run(self) -> None:
+        """Looks each second whether to ask, for ever; what goes wrong once does not end it."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            try:
+                await self.look(time.monotonic())
+            except Exception:  # noqa: BLE001 - logged; it looks again
+                _log.exception("The second source failed", extra={"action": "rest_failed"})
+
+    async def look(self, now: float) -> None:
+        """Asks if that is due at `now` (monotonic s)."""
+        status = self._stream.status()
+        if status.reconnected_at != self._reopened_at:
+            self._reopened_at = status.reconnected_at
+            self._plan.reopened(now)
+        if self._plan.is_due(now, status.last_row, lacking=bool(self._lacking(now))):
+            await self._ask(now)
+
+    async def quote(self, now: float) -> None:
+        """Looks at the whole market for people, unless that was done just now."""
+        async with self._asking:
+            if now - self._quoted_at >= QUOTES_FOR:
+                try:
+                    await self._fetch()
+                except RestError as error:
+                    _log.warning("No quotes: %s", error, extra={"action": "rest_failed"})
+
+    async def _ask(self, now: float) -> None:
+        async with self._asking:
+            try:
+                rows = await self._fetch()
+            except RestError as error:
+                level = logging.DEBUG if self._failing else logging.WARNING
+                _log.log(level, "No second source: %s", error, extra={"action": "rest_failed"})
+                self._failing = True
+                self._plan.failed(now, error.retry_after or 0.0)
+                return
+        self._failing, now = False, time.monotonic()
+        verdict = compare_sources(self._present(now), rows)
+        if verdict.compared:
+            self._trusted = verdict.trusts_rest
+            await self._report(verdict)
+        differs = bool(self._differing)
+        told = self._live.faults.is_active(SOURCES)
+        self._plan.answered(now, compared=bool(verdict.compared), differs=differs, told=told)
+        await self._sow(rows, now)
+
+    async def _fetch(self) -> dict[str, Tick]:
+        rows = {tick.symbol: tick for tick in await self._rest.premium_index()}
+        self.quotes, self._quoted_at = rows, time.monotonic()
+        return rows
+
+    async def _sow(self, rows: Mapping[str, Tick], now: float) -> None:
+        """Gives the engine the values that the stream does not bring."""
+        lacking, present = self._lacking(now), self._present(now)
+        seeds: list[Tick] = []
+        if self._trusted:
+            for symbol in rows if self.wanted is None else self.wanted:
+                tick = rows.get(symbol)
+                if tick is not None and symbol not in present and self._is_seed(tick, now):
+                    seeds.append(tick)
+        if seeds:
+            await self._seed(seeds)
+        for tick in seeds:
+            memory = self._engine.symbols.get(tick.symbol)
+            if memory is not None and memory.tick.event_time == tick.event_time:
+                self._seeded[tick.symbol] = memory.tick
+        self._fruitless = dict.fromkeys(lacking - self.by_rest, now + FRUITLESS)
+
+    def _is_seed(self, tick: Tick, now: float) -> bool:
+        if self._engine.catalog.trades(tick.symbol) is False:
+            return False
+        return not self._clock.started or self._clock.now(now) - tick.event_time <= OLDEST_SEED
+
+    def _present(self, now: float) -> dict[str, Tick]:
+        """The rows of the stream that tell the present."""
+        clock = self._clock.now(now)
+        return {s: tick for s, tick in self._streamed.items() if clock - tick.event_time <= FRESH}
+
+    def _lacking(self, now: float) -> set[str]:
+        """The wanted symbols that trade and whose values are stale, or soon will be."""
+        engine, clock, by_rest = self._engine, self._clock.now(now), self.by_rest
+        lacking = set()
+        for symbol in self._candidates():
+            memory = engine.symbols.get(symbol)
+            oldest = REPEAT * 1000 - 2_000 if symbol in by_rest else engine.stale_after
+            if memory is None or clock - memory.tick.event_time > oldest:
+                lacking.add(symbol)
+        return {symbol for symbol in lacking if self._fruitless.get(symbol, now) <= now}
+
+    def _candidates(self) -> Iterable[str]:
+        catalog = self._engine.catalog
+        if self.wanted is not None:
+            return [symbol for symbol in self.wanted if catalog.trades(symbol) is not False]
+        if catalog.contracts is not None:
+            return [symbol for symbol, row in catalog.contracts.items() if row.trades]
+        return list(self._engine.symbols)
+
+    async def _report(self, verdict: Verdict) -> None:
+        """Tells of a difference that was there twice; of one that is over, once."""
+        for difference in verdict.differences:
+            if difference.symbol not in self._differing:
+                _log.warning("%s", _line(difference), extra={"action": "sources_differ"})
+        lasting = [each for each in verdict.differences if each.symbol in self._differing]
+        self._differing = verdict.symbols
+        if not verdict.differences:
+            await self._live.fault_over(SOURCES, texts.sources_agree)
+        elif lasting:
+            text = partial(texts.sources_differ, lasting, verdict.compared, verdict.trusts_rest)
+            await self._live.fault(SOURCES, text)
+
+
+def _line(difference: Difference) -> str:
+    return (
+        f"{difference.symbol}: {difference.field} is {difference.stream} in the stream, "
+        f"{difference.rest} by REST; the stream is used"
+    )
