@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -24,11 +23,18 @@ _log = logging.getLogger(__name__)
 class CatalogSource:
     """Keeps the engine's catalog up to date. `changed` is called after each change of it."""
 
-    def __init__(self, live: Live, rest: MarketRest, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        live: Live,
+        rest: MarketRest,
+        changed: Callable[[], None],
+        monotonic: Callable[[], float],
+    ) -> None:
         self.taken_at: float | None = None  # when a whole one came last, monotonic s
         self._live = live
         self._rest = rest
         self._changed = changed
+        self._monotonic = monotonic
         self._asked = asyncio.Event()
         self._taking = asyncio.Lock()
         self._doubted_since: float | None = None
@@ -52,7 +58,7 @@ class CatalogSource:
     async def refresh(self) -> None:
         """Takes a fresh catalog; a half that cannot be had or believed stays as it was."""
         async with self._taking:
-            now = time.monotonic()
+            now = self._monotonic()
             since = self._doubted_since
             doubting = since is None or now - since < BELIEVED_AFTER
             taken = await self._rest.take_catalog(self._live.engine.catalog, doubting=doubting)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -35,8 +34,9 @@ class SecondSource:
         rest: MarketRest,
         clock: VenueClock,
         seed: Callable[[Sequence[Tick]], Awaitable[None]],
+        monotonic: Callable[[], float],
     ) -> None:
-        """`seed` takes ticks that were not in the stream."""
+        """`seed` takes ticks that were not in the stream; `monotonic` tells seconds."""
         self.wanted: frozenset[str] | None = frozenset()  # symbols of the rules; None: all
         self.quotes: Mapping[str, Tick] = {}  # the market as it was last seen by REST
         self._live = live
@@ -44,7 +44,8 @@ class SecondSource:
         self._rest = rest
         self._clock = clock
         self._seed = seed
-        self._plan = AskPlan(time.monotonic())
+        self._monotonic = monotonic
+        self._plan = AskPlan(monotonic())
         self._asking = asyncio.Lock()
         self._streamed: dict[str, Tick] = {}  # the stream's newest row of each symbol
         self._seeded: dict[str, Tick] = {}
@@ -75,23 +76,23 @@ class SecondSource:
         while True:
             await asyncio.sleep(LOOK_EVERY)
             try:
-                await self.look(time.monotonic())
+                await self.look()
             except Exception:  # noqa: BLE001 - logged; it looks again
                 _log.exception("The second source failed", extra={"action": "rest_failed"})
 
-    async def look(self, now: float) -> None:
-        """Asks if that is due at `now` (monotonic s)."""
-        status = self._stream.status()
+    async def look(self) -> None:
+        """Asks if that is due."""
+        status, now = self._stream.status(), self._monotonic()
         if status.reconnected_at != self._reopened_at:
             self._reopened_at = status.reconnected_at
             self._plan.reopened(now)
         if self._plan.is_due(now, status.last_row, lacking=bool(self._lacking(now))):
             await self._ask(now)
 
-    async def quote(self, now: float) -> None:
+    async def quote(self) -> None:
         """Looks at the whole market for people, unless that was done just now."""
         async with self._asking:
-            if now - self._quoted_at >= QUOTES_FOR:
+            if self._monotonic() - self._quoted_at >= QUOTES_FOR:
                 try:
                     await self._fetch()
                 except RestError as error:
@@ -107,7 +108,7 @@ class SecondSource:
                 self._failing = True
                 self._plan.failed(now, error.retry_after or 0.0)
                 return
-        self._failing, now = False, time.monotonic()
+        self._failing, now = False, self._monotonic()
         verdict = compare_sources(self._present(now), rows)
         if verdict.compared:
             self._trusted = verdict.trusts_rest
@@ -119,7 +120,7 @@ class SecondSource:
 
     async def _fetch(self) -> dict[str, Tick]:
         rows = {tick.symbol: tick for tick in await self._rest.premium_index()}
-        self.quotes, self._quoted_at = rows, time.monotonic()
+        self.quotes, self._quoted_at = rows, self._monotonic()
         return rows
 
     async def _sow(self, rows: Mapping[str, Tick], now: float) -> None:

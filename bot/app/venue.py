@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -36,15 +36,18 @@ class Venue:
         stream: MarketStream,
         rest: MarketRest,
         clock: VenueClock,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._live = live
         self._world = world
         self._stream = stream
         self._rest = rest
         self._clock = clock
-        self.second = SecondSource(live, stream, rest, clock, self._seed)
-        self.catalog = CatalogSource(live, rest, self.follow_rules)
-        self._watch = FeedWatch(live, time.monotonic())
+        self._monotonic = monotonic
+        self.second = SecondSource(live, stream, rest, clock, self._seed, monotonic)
+        self.catalog = CatalogSource(live, rest, self.follow_rules, monotonic)
+        self._watch = FeedWatch(live, monotonic())
         self.rejected = 0  # rows too far ahead of the clock
 
     async def consume(self) -> None:
@@ -65,7 +68,7 @@ class Venue:
         await self._decide(self._admit(ticks), ())
 
     def _admit(self, ticks: Sequence[Tick]) -> list[Tick]:
-        admitted = self._clock.admit(ticks, time.monotonic())
+        admitted = self._clock.admit(ticks, self._monotonic())
         self.rejected += admitted.rejected
         if admitted.followed:
             _log.warning(
@@ -84,16 +87,16 @@ class Venue:
     async def heartbeat(self) -> None:
         """Lets time pass in the engine; before the first row no clock decides anything."""
         if self._clock.started:
-            await self._live.advance(self._clock.now(time.monotonic()))
+            await self._live.advance(self._clock.now(self._monotonic()))
 
     async def keep(self) -> None:
         """Stores what a crash may cost."""
         if self._clock.started:
-            await self._live.advance(self._clock.now(time.monotonic()), everything=True)
+            await self._live.advance(self._clock.now(self._monotonic()), everything=True)
 
     async def watch_feed(self) -> None:
         """Tells the admins what is wrong with the feed, once, and when it is over, once."""
-        await self._watch.look(self._stream.status(), time.monotonic())
+        await self._watch.look(self._stream.status(), self._monotonic())
 
     def follow_rules(self) -> None:
         """Streams what the rules need: their symbols, or all; each second unless none needs it."""
@@ -106,7 +109,7 @@ class Venue:
     async def ask_time(self) -> None:
         """The venue's time, which counts only until the first row; and what it says of ours."""
         try:
-            self._clock.guess(await self._rest.server_time(), time.monotonic())
+            self._clock.guess(await self._rest.server_time(), self._monotonic())
         except RestError as error:
             _log.warning("The venue's time is unknown: %s", error, extra={"action": "rest_failed"})
             return
@@ -121,11 +124,11 @@ class Venue:
 
     async def quote(self) -> None:
         """Looks at the whole market, for commands on symbols that no stream brings."""
-        now, last = time.monotonic(), self._stream.status().last_row
+        now, last = self._monotonic(), self._stream.status().last_row
         flows = last is not None and now - last < SEEN_LATELY
         if flows and self._stream.plan[0].startswith("!"):
             return
-        await self.second.quote(now)
+        await self.second.quote()
         self._world.quotes = {s: _storable(tick) for s, tick in self.second.quotes.items()}
 
 
