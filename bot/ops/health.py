@@ -83,6 +83,7 @@ class HealthServer:
                 error.strerror or error,
             )
             return False
+        log.info("Health pages at http://%s:%d", self._host or "*", self.port)
         return True
 
     async def close(self) -> None:

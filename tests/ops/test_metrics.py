@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.ops.metrics import Metrics, build_metrics
@@ -47,3 +50,14 @@ def test_two_bundles_share_nothing() -> None:
     first, second = build_metrics("1"), build_metrics("1")
     first.rows.inc()
     assert samples(second)["fundingbot_rows_total", ()] == 0
+
+
+def test_the_documentation_names_every_figure_and_no_other() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(fundingbot_\w+)(?:\{(\w+)\})?` \|", text, re.MULTILINE)
+    shown = set()
+    for metric in build_metrics("1").registry._collector_to_names:
+        suffix = "_total" if metric._type == "counter" else ""  # type: ignore[attr-defined]
+        labels = ",".join(metric._labelnames)  # type: ignore[attr-defined]
+        shown.add((f"{metric._name}{suffix}", labels))  # type: ignore[attr-defined]
+    assert sorted(rows) == sorted(shown)

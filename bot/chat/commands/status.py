@@ -75,9 +75,10 @@ def _connection_lines(feed: FeedView, _: Translate) -> list[str]:
         for link in feed.links
     ]
     if feed.reconnect_age is not None:
-        last = _("Last reconnect: {time} ago").format(time=formats.duration(feed.reconnect_age))
-        why = escape(reason(feed.reconnect_reason, _))
-        lines.append(f"{last} ({why})" if why else last)
+        age = formats.duration(feed.reconnect_age)
+        lines.append(_("Last reconnect: {time} ago").format(time=age))
+        if feed.reconnect_reason:
+            lines.append(_("Why: {reason}").format(reason=escape(reason(feed.reconnect_reason, _))))
     if feed.handover_age is not None:
         age = formats.duration(feed.handover_age)
         lines.append(_("Last handover to a new connection: {time} ago").format(time=age))
@@ -97,7 +98,7 @@ def _sender_lines(sender: SenderView, _: Translate) -> list[str]:
     }
     if sender.blocked:
         head = "❌ " + _("Sending: {reasons}").format(
-            reasons=", ".join(blocks.get(kind, escape(kind)) for kind in sender.blocked)
+            reasons="; ".join(blocks.get(kind, escape(kind)) for kind in sender.blocked)
         )
     elif sender.is_well:
         head = _("✅ Sending: messages can be sent")

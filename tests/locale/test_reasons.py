@@ -1,0 +1,35 @@
+"""Why the feed was lost, as an English and a Chinese reader are told."""
+
+import pytest
+
+from bot.locale import translator
+from bot.locale.reasons import reason
+from bot.market.reconnect import refusal
+
+SAID = [
+    (refusal(451).words, "交易所拒绝此地区（HTTP 451）"),
+    (refusal(403).words, "交易所防火墙拒绝本机 IP（HTTP 403）"),
+    (refusal(429, "17").words, "交易所称请求过多（HTTP 429），等待 17 秒"),
+    (refusal(418).words, "交易所暂时封禁了本机 IP（HTTP 418），等待 120 秒"),
+    (refusal(502).words, "交易所服务故障（HTTP 502）"),
+    (refusal(404).words, "服务器没有这个数据流（HTTP 404），请检查 BINANCE_STREAM_URL"),
+    (
+        "cannot connect: [Errno 111] Connect call failed",
+        "无法连接：[Errno 111] Connect call failed",
+    ),
+    ("cannot connect: a\nb {c}", "无法连接：a\nb {c}"),
+    ("the connection is open, but no row came for 8 s", "连接正常，但 8 秒没有收到行情"),
+    ("the venue closed the connection (1008 (policy violation))", "交易所关闭了连接（1008"),
+    ("the connection broke off", "连接中断"),
+]
+
+
+@pytest.mark.parametrize(("words", "chinese"), SAID)
+def test_a_reason_of_the_feed_is_translated_with_its_numbers(words: str, chinese: str) -> None:
+    assert reason(words, translator("zh")).startswith(chinese)
+    assert reason(words, translator("en")) == words
+
+
+@pytest.mark.parametrize("words", ["", "something new", "{reason}", "(", "the connection broke"])
+def test_what_nobody_translated_stays_english(words: str) -> None:
+    assert reason(words, translator("zh")) == words
