@@ -5,8 +5,10 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bot.market.catalog import Catalog, Contract, Funding, read_catalog_file
+from bot.market.catalog import Catalog, Contract, Funding, catalog_text, read_catalog_file
 from tests.market.rows import recorded
 
 
@@ -72,6 +74,8 @@ def test_rows_of_another_shape_are_passed_over() -> None:
         ({"fundingIntervalHours": 0}, 0, None, None),
         ({"fundingIntervalHours": True}, 0, None, None),
         ({"adjustedFundingRateCap": "0", "fundingIntervalHours": None}, 0, Fraction(0), None),
+        ({"fundingIntervalHours": 10**30, "adjustedFundingRateCap": "1e99"}, 0, None, None),
+        ({"adjustedFundingRateCap": "0." + "1" * 50}, 8, None, None),
     ],
 )  # fmt: skip
 def test_interval_cap_and_floor_are_exact_or_unknown(
@@ -150,3 +154,41 @@ def test_the_recorded_answers_become_a_catalog() -> None:
         contracts = Catalog().with_exchange_info(answer["data"]).contracts
         assert contracts is not None
         assert contracts["BTCUSDT"].contract_type == "PERPETUAL"
+
+
+NAMES = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+LIMITS = st.one_of(
+    st.none(),
+    st.decimals(allow_nan=False, allow_infinity=False, places=8).map(str),
+    st.floats(allow_nan=False),
+    st.from_regex(r"-?\d{1,12}(\.\d{1,12})?([eE]-?\d{1,2})?", fullmatch=True),
+)
+FUNDINGS = st.fixed_dictionaries(
+    {
+        "symbol": NAMES,
+        "fundingIntervalHours": st.one_of(st.integers(), st.text(max_size=2)),
+        "adjustedFundingRateCap": LIMITS,
+        "adjustedFundingRateFloor": LIMITS,
+    }
+)
+CONTRACTS = st.fixed_dictionaries({"symbol": NAMES, "contractType": NAMES, "status": NAMES})
+
+
+@given(st.one_of(st.none(), st.lists(CONTRACTS)), st.lists(FUNDINGS))
+def test_a_catalog_that_was_kept_is_exactly_the_one_that_was_taken(
+    contracts: list[dict[str, Any]] | None, fundings: list[dict[str, Any]]
+) -> None:
+    taken = Catalog().with_funding_info(fundings)
+    if contracts is not None:
+        taken = taken.with_exchange_info({"symbols": contracts})
+    kept = read_catalog_file(catalog_text(taken).encode())
+    assert kept.contracts == taken.contracts
+    assert [_exact(row) for row in kept.funding.values()] == [
+        _exact(row) for row in taken.funding.values()
+    ]
+    assert catalog_text(kept) == catalog_text(taken)
+
+
+def _exact(row: Funding) -> tuple[object, ...]:
+    limits = (limit and limit.exact for limit in (row.cap, row.floor))
+    return row.symbol, row.interval_hours, *limits

@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 
@@ -47,11 +48,11 @@ def ok(body: object) -> Answer:
 
 
 @asynccontextmanager
-async def rest(answers: dict[str, Answer]) -> AsyncIterator[MarketRest]:
+async def rest(answers: dict[str, Answer], **clocks: Any) -> AsyncIterator[MarketRest]:
     double = Server({f"/fapi/v1/{name}": answer for name, answer in answers.items()})
     server = await asyncio.start_server(double.handle, "127.0.0.1", 0)
     root = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    async with server, MarketRest(root, trust_env=False) as client:
+    async with server, MarketRest(root, trust_env=False, **clocks) as client:
         yield client
 
 
@@ -164,6 +165,89 @@ async def test_a_wrong_address_is_named(root: str, permanent: bool) -> None:
             await client.server_time()
     assert str(caught.value)
     assert caught.value.permanent is permanent
+
+
+async def test_a_half_that_lost_most_of_what_it_had_stays_as_it_was() -> None:
+    rows = [{"symbol": f"S{n}", "contractType": "PERPETUAL", "status": "TRADING"} for n in range(9)]
+    previous = Catalog().with_exchange_info({"symbols": rows}).with_funding_info(FUNDING)
+    answers = {"exchangeInfo": ok({"symbols": rows[:4]}), "fundingInfo": ok([])}
+    async with rest(answers) as client:
+        taken = await client.take_catalog(previous)
+        believed = await client.take_catalog(previous, doubting=False)
+    assert taken.catalog == previous
+    assert taken.doubts == (
+        "exchangeInfo lost 5 of 9 trading contracts at once",
+        "fundingInfo is empty; it had 1 rows",
+    )
+    assert believed.doubts == ()
+    assert believed.catalog.trades("S8") is False
+    assert not believed.catalog.funding
+
+
+@pytest.mark.parametrize(
+    ("answer", "wait"),
+    [
+        ((429, "Retry-After: 7\r\n", b""), 7.0),
+        ((418, "Retry-After: 300\r\n", b""), 300.0),
+        ((451, "", b""), 60.0),
+        ((403, "", b""), 60.0),
+        ((200, "X-MBX-USED-WEIGHT-1M: 2000\r\n", b'{"serverTime": 1}'), 20.0),
+    ],
+)
+async def test_what_the_venue_says_of_its_limits_silences_every_request(
+    answer: Answer, wait: float
+) -> None:
+    now = 1000.0
+    answers = {"time": answer, "fundingInfo": ok(FUNDING)}
+    async with rest(answers, monotonic=lambda: now, wall=lambda: 40.0) as client:
+        with suppress(RestError):
+            await client.server_time()
+        with pytest.raises(RestError, match="/fapi/v1/fundingInfo waits") as caught:
+            await client.funding_info()
+        assert caught.value.retry_after == wait
+        now += wait
+        assert await client.funding_info() == FUNDING
+
+
+async def test_a_second_look_at_the_market_waits_its_turn_without_a_request() -> None:
+    now = 1000.0
+    async with rest({"premiumIndex": ok([])}, monotonic=lambda: now) as client:
+        await client.premium_index()
+        now += 4
+        with pytest.raises(RestError, match="waits 6 s"):
+            await client.premium_index()
+        now += 6
+        await client.premium_index()
+
+
+@pytest.mark.parametrize(("ahead", "took", "skew"), [(0, 0, 0.0), (7, 2, 8.0), (-90, 0, -90.0)])
+async def test_the_skew_is_measured_at_the_middle_of_the_round_trip(
+    ahead: float, took: float, skew: float
+) -> None:
+    # It looks before, for the budget twice, when the answer is there, and after.
+    times = iter([0.0, 0.0, 0.0, took, took])
+    async with rest(
+        {"time": ok({"serverTime": E0})},
+        monotonic=lambda: next(times),
+        wall=lambda: E0 / 1000 + ahead,
+    ) as client:
+        await client.server_time()
+        assert client.skew == pytest.approx(skew, abs=0.001)
+
+
+async def test_an_answer_that_took_long_says_nothing_of_the_clocks() -> None:
+    times = iter([0.0, 0.0, 0.0, 9.0, 9.0])
+    async with rest({"time": ok({"serverTime": E0})}, monotonic=lambda: next(times)) as client:
+        await client.server_time()
+        assert client.skew is None
+
+
+async def test_coin_margined_rows_of_the_premium_index_are_passed_over() -> None:
+    names = ["BTCUSDT", "BTCUSD_PERP", "BTCUSDT_261225", "ETHUSD_261225", "ETHBTC", "币安人生USDT"]
+    rows = [{"symbol": name, "time": E0} for name in names]
+    async with rest({"premiumIndex": ok(rows)}) as client:
+        kept = [tick.symbol for tick in await client.premium_index()]
+    assert kept == ["BTCUSDT", "BTCUSDT_261225", "ETHBTC", "币安人生USDT"]
 
 
 async def test_a_premium_index_that_is_no_json_is_an_error() -> None:
