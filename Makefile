@@ -1,6 +1,6 @@
 # Each target sets up what it needs: a clone, Python 3.11 or newer and the package index suffice.
 
-.PHONY: help demo run test check torture bench format lock
+.PHONY: help demo run test check torture clients bench format lock
 .DELETE_ON_ERROR:
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python3.12` names one.
@@ -14,12 +14,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.program-installed
 
+CLIENTS := .venv-clients
+CLIENTS_READY := $(CLIENTS)/.requirements-installed
+
 help:
 	@echo "make demo      the whole program on a simulated market: no token, no network"
 	@echo "make run       the bot, with the settings of the environment and .env"
 	@echo "make test      the tests"
 	@echo "make check     format, lint, types and the order of imports"
 	@echo "make torture   the long tests: kills, faults, fuzzing"
+	@echo "make clients   clients that others wrote, installed for this alone, against the simulator"
 	@echo "make bench     the measurements of docs/performance.md"
 	@echo "make format    writes the format that check asks for"
 	@echo "make lock      requirements files anew from pyproject.toml (needs uv)"
@@ -35,6 +39,9 @@ test: $(READY)
 
 torture: $(READY)
 	$(BIN)/python -m pytest -m torture $(ARGS)
+
+clients: $(READY) $(CLIENTS_READY)
+	CLIENTS_PYTHON=$(CLIENTS)/bin/python $(BIN)/python -m pytest tests/clients $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check
@@ -55,6 +62,8 @@ lock:
 		--no-header --extra build pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --extra build --extra dev pyproject.toml -o requirements-dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header requirements-clients.in -o requirements-clients.txt
 
 # Looked up by running each one: a name on the path may be a launcher without its Python.
 $(BIN)/python:
@@ -76,4 +85,11 @@ $(VENV)/.requirements-installed: requirements-dev.txt | $(BIN)/python
 
 $(READY): $(VENV)/.requirements-installed pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Wheels alone: whoever runs this need not have a compiler.
+$(CLIENTS_READY): requirements-clients.txt | $(BIN)/python
+	@$(BIN)/python -m venv --clear $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip --disable-pip-version-check --quiet install \
+		--only-binary :all: --require-hashes -r requirements-clients.txt
 	@touch $@

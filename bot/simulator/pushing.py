@@ -6,8 +6,8 @@ from collections.abc import Callable
 from bot.simulator.connections import Connections
 from bot.simulator.distortions import DISTORTIONS
 from bot.simulator.faults import Faults
+from bot.simulator.payloads import Payloads
 from bot.simulator.prices import Market, Row
-from bot.simulator.session import Payloads
 
 TRADFI_PHASE = 0.684  # of a period after the crypto rows, as seen on the venue
 

@@ -7,16 +7,18 @@ Sources: the venue's "Live Subscribing/Unsubscribing" page for requests and erro
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from bot.simulator.prices import Row
+from bot.simulator.payloads import Payloads
 from bot.simulator.universe import Listing, Universe
 
 MAX_STREAMS = 1024
 BURST = 15  # messages answered back to back
 RATE = 10  # messages per second in the long run
 POLICY_VIOLATION = 1008
+MAX_ID = 36  # characters of a request's id
+Id = int | str
 CATEGORIES = ("market", "public", "private", "")  # "" is the legacy route, silent since 2026-04-23
 
 
@@ -120,7 +122,7 @@ class Session:
         if not isinstance(request, dict) or not isinstance(request.get("method"), str):
             return _error(2, "Invalid request: missing field `method` at line 1 column 1", None)
         number = request.get("id")
-        if type(number) is not int or number < 0:
+        if not _is_id(number):
             return _error(2, "Invalid request: request ID must be an unsigned integer", None)
         method = METHODS.get(request["method"])
         if method is None:
@@ -140,7 +142,7 @@ class Session:
         for name in names:
             self.streams[name] = parse_stream(name, self.symbols) if self.route.live else None
 
-    def subscribe(self, params: object, number: int) -> Reply:
+    def subscribe(self, params: object, number: Id) -> Reply:
         names = _names(params)
         if names is None:
             return _error(2, "Invalid request: stream name must be a string", number)
@@ -149,7 +151,7 @@ class Session:
         self._subscribe(names)
         return _result(None, number)
 
-    def unsubscribe(self, params: object, number: int) -> Reply:
+    def unsubscribe(self, params: object, number: Id) -> Reply:
         names = _names(params)
         if names is None:
             return _error(2, "Invalid request: stream name must be a string", number)
@@ -157,10 +159,10 @@ class Session:
             self.streams.pop(name, None)
         return _result(None, number)
 
-    def subscriptions(self, _: object, number: int) -> Reply:
+    def subscriptions(self, _: object, number: Id) -> Reply:
         return _result(list(self.streams), number)
 
-    def set_property(self, params: object, number: int) -> Reply:
+    def set_property(self, params: object, number: Id) -> Reply:
         match params:
             case ["combined", bool(value)]:
                 self.combined = value
@@ -171,12 +173,12 @@ class Session:
                 return _error(0, "Unknown property", number)
         return _error(2, "Invalid request: property name must be a string", number)
 
-    def get_property(self, params: object, number: int) -> Reply:
+    def get_property(self, params: object, number: Id) -> Reply:
         if params == ["combined"]:
             return _result(self.combined, number)
         return _error(0, "Unknown property", number)
 
-    def frames(self, payloads: "Payloads") -> Iterator[str]:
+    def frames(self, payloads: Payloads) -> Iterator[str]:
         """What this connection is sent of one push."""
         for name, stream in self.streams.items():
             if stream is None or not (stream.every_second or payloads.third):
@@ -188,7 +190,7 @@ class Session:
                 yield payload
 
 
-METHODS: Mapping[str, Callable[[Session, object, int], Reply]] = {
+METHODS: Mapping[str, Callable[[Session, object, Id], Reply]] = {
     "SUBSCRIBE": Session.subscribe,
     "UNSUBSCRIBE": Session.unsubscribe,
     "LIST_SUBSCRIPTIONS": Session.subscriptions,
@@ -197,47 +199,24 @@ METHODS: Mapping[str, Callable[[Session, object, int], Reply]] = {
 }
 
 
-class Payloads:
-    """The rows of one push as JSON, written when somebody first asks and then shared.
-
-    `symbols` are those of this push in the venue's order: TradFi contracts or all others.
-    `third` marks every third push, when the 3 s streams speak as well.
-    """
-
-    def __init__(
-        self, symbols: Mapping[str, None], row: Callable[[str], Row], *, third: bool
-    ) -> None:
-        self.third = third
-        self._symbols = symbols
-        self._row = row
-        self._written: dict[str, str] = {}
-        self._array = ""
-
-    def of(self, symbol: str | None) -> str:
-        """One symbol's row, or the array of all with None; "" where this push has none."""
-        if symbol is not None:
-            return self._of_symbol(symbol) if symbol in self._symbols else ""
-        if not self._array and self._symbols:
-            self._array = f"[{','.join(map(self._of_symbol, self._symbols))}]"
-        return self._array
-
-    def _of_symbol(self, symbol: str) -> str:
-        if symbol not in self._written:
-            self._written[symbol] = self._row(symbol).json()
-        return self._written[symbol]
-
-
 def _names(params: object) -> tuple[str, ...] | None:
     if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
         return None
     return tuple(params)
 
 
-def _result(result: object, number: int) -> Reply:
+def _is_id(value: object) -> TypeGuard[Id]:
+    """Documented is an unsigned integer; the venue's own SDK sends UUIDs as strings."""
+    if isinstance(value, str):
+        return 0 < len(value) <= MAX_ID
+    return type(value) is int and value >= 0
+
+
+def _result(result: object, number: Id) -> Reply:
     return Reply(_write({"result": result, "id": number}))
 
 
-def _error(code: int, words: str, number: int | None) -> Reply:
+def _error(code: int, words: str, number: Id | None) -> Reply:
     """The shape seen on the wire; the documentation shows the inner object alone."""
     body: dict[str, object] = {"error": {"code": code, "msg": words}}
     return Reply(_write(body if number is None else {**body, "id": number}))

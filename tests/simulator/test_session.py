@@ -2,11 +2,11 @@ import json
 
 import pytest
 
+from bot.simulator.payloads import Payloads
 from bot.simulator.prices import Market, Row
 from bot.simulator.session import (
     MAX_STREAMS,
     Close,
-    Payloads,
     Reply,
     Route,
     Session,
@@ -115,6 +115,9 @@ def test_subscribing_listing_and_unsubscribing_answer_as_the_venue_does() -> Non
         ('{"method":"SUBSCRIBE","params":[]}', 2, "Invalid request: request ID must be"),
         ('{"method":"SUBSCRIBE","params":[],"id":-1}', 2, "Invalid request: request ID"),
         ('{"method":"SUBSCRIBE","params":[],"id":true}', 2, "Invalid request: request ID"),
+        ('{"method":"SUBSCRIBE","params":[],"id":1.5}', 2, "Invalid request: request ID"),
+        ('{"method":"SUBSCRIBE","params":[],"id":""}', 2, "Invalid request: request ID"),
+        (f'{{"method":"SUBSCRIBE","id":"{"f" * 37}"}}', 2, "Invalid request: request ID"),
         ('{"method":"SUBSCRIBE","params":"x","id":1}', 2, "Invalid request: stream name"),
         ('{"method":"UNSUBSCRIBE","params":[1],"id":1}', 2, "Invalid request: stream name"),
         ('{"method":"SET_PROPERTY","params":["combined",1],"id":1}', 1, "Invalid value type"),
@@ -131,6 +134,12 @@ def test_a_wrong_request_is_answered_with_an_error_and_the_link_stays(
 
     assert (error["code"], reply.close) == (code, None)
     assert error["msg"].startswith(words)
+
+
+@pytest.mark.parametrize("number", ["0", "12345678901234567890", '"abc"', f'"{"f" * 36}"'])
+def test_a_request_is_answered_with_its_own_id(number: str) -> None:
+    reply = session().answer(f'{{"method":"LIST_SUBSCRIPTIONS","id":{number}}}', 0.0)
+    assert reply.text == f'{{"result":[],"id":{number}}}'
 
 
 def test_half_a_surrogate_pair_is_echoed_as_a_question_mark() -> None:
