@@ -1,7 +1,7 @@
 """The program's own faults: said once to the admins when they begin, once when they are over."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bot.locale import translator
 from bot.notify.channel import Written
@@ -22,9 +22,9 @@ class Faults:
         self._active: dict[str, Text] = {}
 
     @property
-    def present(self) -> tuple[Text, ...]:
-        """The present faults, as they were told."""
-        return tuple(self._active.values())
+    def present(self) -> Mapping[str, Text]:
+        """The present faults as they were told, by kind, the oldest first."""
+        return self._active
 
     def is_active(self, kind: str) -> bool:
         return kind in self._active

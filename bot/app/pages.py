@@ -7,7 +7,6 @@ from collections.abc import Callable
 from bot.app.feed_view import stale_symbols
 from bot.app.live import Parts
 from bot.app.vitals import Vitals
-from bot.app.world import LiveWorld
 from bot.market.feed import FeedStatus
 from bot.notify.notifier import Notifier
 from bot.ops.health import Page, pages
@@ -22,7 +21,6 @@ class Figures:
         self,
         parts: Parts,
         vitals: Vitals,
-        world: LiveWorld,
         notifier: Notifier,
         heartbeat: Heartbeat,
         rejected: Callable[[], int],
@@ -33,7 +31,6 @@ class Figures:
         self._store = parts.store
         self._faults = parts.faults
         self._vitals = vitals
-        self._world = world
         self._notifier = notifier
         self._heartbeat = heartbeat
         self._began = time.monotonic()
@@ -72,9 +69,11 @@ class Figures:
         metrics.row_lag.set(status.lag or 0.0)
         metrics.skew.set(status.skew or 0.0)
         metrics.unanswered.set(len(status.unanswered))
-        metrics.stale.set(len(stale_symbols(self._engine, status.streams)))
-        if self._world.catalog_at is not None:
-            metrics.catalog_age.set(now - self._world.catalog_at)
+        by_rest = self._vitals.by_rest()
+        stale = stale_symbols(self._engine, status.streams)
+        metrics.stale.set(sum(name not in by_rest for name in stale))
+        metrics.by_rest.set(len(by_rest))
+        metrics.catalog_age.set(now - (self._vitals.catalog_at() or self._began))
 
     def _passed_over(self, status: FeedStatus) -> dict[str, int]:
         """Rows that the engine did not decide on, by reason."""

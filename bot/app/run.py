@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -14,8 +15,10 @@ from bot.app import texts
 from bot.app.chats import NotifierChats, NotifierFaults
 from bot.app.desk import Desk
 from bot.app.faults import Faults
+from bot.app.journal import NO_JOURNAL
 from bot.app.live import CLAIM_CODE, Live, Parts
 from bot.app.pages import Figures
+from bot.app.recorder import KEY, Recorder
 from bot.app.rules_source import (
     CREATED,
     LAST_GOOD,
@@ -30,8 +33,10 @@ from bot.app.start import (
     UNREACHABLE,
     CannotStartError,
     first_rules,
+    open_recorder,
     open_store,
     restore_desk,
+    restored,
     restored_engine,
 )
 from bot.app.talk import Talk, new_claim_code
@@ -65,6 +70,7 @@ STOP_WITHIN = 3.0  # s for sending what is due at the end
 KEEP_EVERY = 5.0  # s between heartbeats in the database
 CATALOG_EVERY = 120.0  # s
 RULES_EVERY = 2.0  # s between looks at the rules file
+RECORDING = "recording"  # the fault of a recording that cannot be written
 DAY = 86_400_000  # ms
 OUTBOX_KEPT = 30 * DAY
 SAMPLES_KEPT = 2 * DAY  # the longest window is one
@@ -86,6 +92,7 @@ class Wiring:
     stale_after: int = 30_000  # ms
     notifier: NotifierSettings = field(default_factory=NotifierSettings)
     heartbeat_url: str | None = field(default=None, repr=False)
+    recorder: Recorder | None = None
 
 
 async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
@@ -102,6 +109,7 @@ async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
         else:
             out.write("No TELEGRAM_TOKEN is set: alerts are printed here.\n")
             out.flush()
+        recorder = await open_recorder(stack, settings.record)
         wiring = Wiring(
             store=SqlStore(settings.database_url),
             channel=api or Console(out),
@@ -124,6 +132,7 @@ async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
                 max_age=settings.max_age, limits=Limits(overall=settings.send_rate)
             ),
             heartbeat_url=heartbeat_url.get_secret_value() if heartbeat_url else None,
+            recorder=recorder,
         )
         program = await stack.enter_async_context(build(wiring))
         await program.run(stop)
@@ -155,7 +164,7 @@ class Program:
         restore_desk(desk, saved, start.file, wall())
         self.wiring = wiring
         self.clock = VenueClock(wall(), time.monotonic())
-        self.stream = MarketStream(wiring.stream, [])
+        self.stream = MarketStream(wiring.stream, [], keep_frames=wiring.recorder is not None)
         self.engine = restored_engine(desk, saved, wiring.stale_after)
         self.faults = Faults(desk.admin_readers)
         self.notifier = Notifier(
@@ -166,7 +175,8 @@ class Program:
             wall,
             wiring.notifier,
         )
-        parts = Parts(self.engine, store, desk, self.faults, build_metrics(__version__))
+        journal = wiring.recorder or NO_JOURNAL
+        parts = Parts(self.engine, store, desk, self.faults, build_metrics(__version__), journal)
         self.live = Live(
             parts,
             now=self.now,
@@ -184,9 +194,16 @@ class Program:
         )
         self.world = LiveWorld(self.engine, desk, self.faults, now=self.now, vitals=self.vitals)
         self.venue = Venue(self.live, self.world, self.stream, rest, self.clock)
+        self._alias_key = saved.facts.get(KEY) or secrets.token_hex(16)
+        if wiring.recorder is not None:
+            wiring.recorder.told = self._recording
+            wiring.recorder.start(self.engine, restored(saved), self._alias_key)
+            self.world.recording = str(wiring.recorder.path)
+        self.vitals.catalog_at = lambda: self.venue.catalog.taken_at
+        self.vitals.by_rest = lambda: self.venue.second.by_rest
         self.heartbeat = heartbeat
         self.figures = Figures(
-            parts, self.vitals, self.world, self.notifier, heartbeat, lambda: self.venue.rejected
+            parts, self.vitals, self.notifier, heartbeat, lambda: self.venue.rejected
         )
         self.scheduler = Scheduler()
         self._reported: list[OutboxRow] = []  # notices of faults that wait to be recorded
@@ -274,7 +291,7 @@ class Program:
 
         It comes before any wait: a kill must find the good copy of the rules stored.
         """
-        facts = {CREATED: created_text(self.live.desk.book.file_rules)}
+        facts = {CREATED: created_text(self.live.desk.book.file_rules), KEY: self._alias_key}
         if self._start.text is not None:
             facts[LAST_GOOD] = self._start.text
         code = new_claim_code(self.live)
@@ -340,6 +357,13 @@ class Program:
             self._reported += self.faults.end("polling", texts.poller_back, wall())
         else:
             self._fault("polling", problem)
+
+    def _recording(self, problem: str | None) -> None:
+        if problem is None:
+            self._reported += self.faults.end(RECORDING, texts.recording_over, wall())
+        else:
+            text = partial(texts.recording_fault, problem)
+            self._reported += self.faults.begin(RECORDING, text, wall())
 
     async def _move_chat(self, old: int, new: int) -> None:
         await self.live.move_chat(old, new)

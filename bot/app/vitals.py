@@ -21,7 +21,7 @@ BLOCKING = {
 class Vitals:
     """Looks at the parts when asked; told only of what they do not remember themselves.
 
-    `polled` gives when Telegram last answered a poll (monotonic s).
+    What is made later than this is set by who makes it. Times are monotonic seconds.
     """
 
     def __init__(
@@ -37,7 +37,9 @@ class Vitals:
         """`now` is the venue's clock, ms."""
         self.feed = stream.status
         self.is_telegram = is_telegram
-        self.polled: Callable[[], float | None] = lambda: None
+        self.polled: Callable[[], float | None] = _never  # when Telegram last answered a poll
+        self.catalog_at: Callable[[], float | None] = _never  # when it was last taken
+        self.by_rest: Callable[[], frozenset[str]] = frozenset  # symbols with values by REST
         self._engine = engine
         self._faults = faults
         self._delivery = notifier.delivery
@@ -76,6 +78,10 @@ class Vitals:
             is_telegram=self.is_telegram,
             answer_age=self.answer_age,
         )
+
+
+def _never() -> None:
+    return None
 
 
 def _age(at: float | None) -> float | None:

@@ -9,7 +9,8 @@ from bot.alerts.look import Look
 from bot.app.desk import Desk
 from bot.app.faults import Faults
 from bot.app.feed_view import feed_view, in_ms, symbols_view
-from bot.app.vitals import Vitals
+from bot.app.feed_watch import FEED, LAG, SKEW, UNANSWERED
+from bot.app.vitals import BLOCKING, Vitals
 from bot.chat.world import FeedView, SenderView, Status
 from bot.market.catalog import Catalog
 from bot.market.reading import Reading
@@ -18,6 +19,9 @@ from bot.notify.channel import Written
 from bot.ops.judgement import sender
 from bot.rules.rule import Rule
 from bot.store.records import ChatRow, Watch
+
+# Faults that the figures of /status tell of, and more exactly.
+_SHOWN = frozenset({FEED, LAG, SKEW, UNANSWERED, *BLOCKING})
 
 
 class LiveWorld:
@@ -35,7 +39,6 @@ class LiveWorld:
         self.bot_name = ""
         self._began = time.monotonic()
         self.waiting = 0  # outbox rows, as last counted
-        self.catalog_at: float | None = None  # monotonic s, when it was last taken
         self.recording = ""  # where to
         self.quotes: dict[str, Tick] = {}  # of symbols that no stream brings
         self.grouped: dict[tuple[int, int], Written | None] = {}  # fetched for one press
@@ -94,13 +97,13 @@ class LiveWorld:
             watches=len(self._desk.watches),
             firing=sum(1 for _ in self._engine.on()),
             recording=self.recording,
-            faults=self._faults.present,
+            faults=tuple(text for kind, text in self._faults.present.items() if kind not in _SHOWN),
         )
 
     def _feed_view(self) -> FeedView:
-        status = self._vitals.feed()
-        symbols = symbols_view(self._engine, status.streams)
-        return feed_view(status, symbols, self.catalog_at, time.monotonic())
+        vitals, status = self._vitals, self._vitals.feed()
+        symbols = symbols_view(self._engine, status.streams, vitals.by_rest())
+        return feed_view(status, symbols, vitals.catalog_at(), time.monotonic())
 
     def _sender_view(self) -> SenderView:
         vitals = self._vitals

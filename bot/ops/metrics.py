@@ -27,6 +27,7 @@ class Metrics:
     row_lag: Gauge  # from a row's event time to its coming, the clocks' skew taken out
     skew: Gauge  # this machine's clock minus the venue's
     stale: Gauge  # wanted symbols without a fresh row
+    by_rest: Gauge  # symbols whose values REST brings, not the stream
     unanswered: Gauge  # streams that were acknowledged and stay silent
     connected: Gauge  # open stream connections
     connects: Counter  # attempts to open one
@@ -74,6 +75,7 @@ def build_metrics(version: str) -> Metrics:
         row_lag=gauge("row_lag_seconds", "From a row's event time to its coming, without skew"),
         skew=gauge("clock_skew_seconds", "This machine's clock minus the venue's"),
         stale=gauge("symbols_stale", "Wanted symbols without a fresh row"),
+        by_rest=gauge("symbols_by_rest", "Symbols whose values REST brings, not the stream"),
         unanswered=gauge(
             "streams_unanswered", "Streams acknowledged by the venue that stay silent"
         ),

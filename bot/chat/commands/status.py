@@ -10,7 +10,7 @@ from bot.notify.markup import escape, plain_text
 from bot.notify.port import DATABASE, TOKEN, UNREACHABLE
 
 NAMED = 5  # symbols and streams that are named; of more, the number
-NOTABLE_SKEW = 1_000  # ms
+NOTABLE_SKEW, NOTABLE_LAG = 1_000, 5_000  # ms
 _FAULTS, _FAULT_LENGTH = 10, 300  # shown; characters of each
 
 
@@ -45,7 +45,8 @@ def _feed_lines(feed: FeedView, _: Translate) -> list[str]:
     if feed.state == "flows":
         lines.append(_("Rows per second: {rate}").format(rate=_rate(feed.rows_per_second)))
     if feed.lag is not None:
-        lines.append(_("Lag: {seconds} s").format(seconds=_seconds(max(feed.lag, 0))))
+        sign = "⚠️ " if feed.lag > NOTABLE_LAG else ""
+        lines.append(sign + _("Lag: {seconds} s").format(seconds=_seconds(max(feed.lag, 0))))
     if feed.skew is not None and abs(feed.skew) > NOTABLE_SKEW:
         ahead = _("The clock here is {seconds} s ahead of the venue's")
         behind = _("The clock here is {seconds} s behind the venue's")
