@@ -137,13 +137,25 @@ def simulate(
         float | None, typer.Option(help="Shift the venue's clock: a settlement in so many seconds.")
     ] = None,
     fault: Annotated[
-        list[str] | None, typer.Option(help="NAME or NAME=VALUE, on from the start; repeatable.")
+        list[str] | None,
+        typer.Option(help="NAME or NAME=VALUE of --list-faults, on from the start; repeatable."),
     ] = None,
+    list_faults: Annotated[
+        bool, typer.Option("--list-faults", help="List the fault switches, and serve nothing.")
+    ] = False,
 ) -> None:
-    """Serve a Binance-shaped market alone: websocket and REST, with fault switches."""
+    """Serve a Binance-shaped market alone: websocket and REST, with fault switches.
+
+    Switches are turned while it runs at /simulator/faults?NAME=VALUE; docs/simulator.md has more.
+    """
     from bot.demo import run_simulator  # noqa: PLC0415 - check and replay start fast
+    from bot.simulator.faults import described  # noqa: PLC0415
     from bot.simulator.server import SimulatorSettings  # noqa: PLC0415
 
+    if list_faults:
+        for name, meaning in described():
+            typer.echo(f"{name:<28} {meaning}")
+        return
     chosen = SimulatorSettings(
         seed=seed,
         symbols=symbols,
