@@ -14,6 +14,7 @@ import msgspec
 from bot.market.tick import Tick
 
 EVENT = "markPriceUpdate"
+SHUTDOWN = "serverShutdown"  # the venue's notice; documented for spot, heeded here as well
 COIN_MARGINED = 2
 _MAX_WORDS = 200  # characters of the venue's own words
 _TIME_LIMIT = 1 << 1000  # larger integers fit no float; they name no time
@@ -25,13 +26,15 @@ class Frame:
 
     `skipped` counts by reason: "foreign" (not a mark price update), "coin-m", "incomplete" (no
     name or no event time). `answer` is the venue's reply to a request, where it was one. `stream`
-    is the name that the combined wrapper gave.
+    is the name that the combined wrapper gave. `leaving`: the venue says that it is going to close
+    this connection.
     """
 
     ticks: tuple[Tick, ...] = ()
     skipped: Counter[str] = field(default_factory=Counter)
     answer: "Answer | None" = None
     stream: str = ""
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +112,18 @@ def _rows(body: bytes, stream: str = "") -> Frame:
 
 def _object(body: bytes, stream: str = "") -> Frame:
     skipped: Counter[str] = Counter()
+    row: Tick | None
     try:
-        row: Tick | None = _decode_row(body)
+        row = _decode_row(body)
+        event = row.event
     except msgspec.ValidationError:
-        answer = _answer(_decode_object(body))
+        raw = _decode_object(body)
+        answer, event = _answer(raw), _plain(raw.get("e"))
         if answer is not None:
             return Frame(answer=answer, stream=stream)
         row = _judge(body, skipped)
-    return Frame(_sort([row] if row is not None else [], skipped), skipped, stream=stream)
+    ticks = _sort([row] if row is not None else [], skipped)
+    return Frame(ticks, skipped, stream=stream, leaving=event == SHUTDOWN)
 
 
 def _sort(rows: list[Tick], skipped: Counter[str]) -> tuple[Tick, ...]:

@@ -1,16 +1,19 @@
 """How the feed fares, in numbers and words: what the stream client writes down and people read."""
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from bot.market.binance import Frame
+from bot.market.lag import Lag
 from bot.market.reconnect import Problem
 
 log = logging.getLogger(__name__)
+RATE_OVER = 9  # s: a whole number of pushes of the streams that speak each second or third
 _KINDS = 100  # different things that are logged once each; a hostile venue could invent more
+_NAMED = 10  # names of streams in one line of the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class FeedStatus:
     skipped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     streams: tuple[str, ...] = ()  # those that are wanted
     links: tuple[LinkStatus, ...] = ()  # two during a handover, the older one first
-    rows_per_second: float = 0.0  # over the last 10 s
+    rows_per_second: float = 0.0  # over the last 9 s
     lag: float | None = None  # from a row's event time to its coming, the clocks' skew taken out
     skew: float | None = None  # this machine's clock minus the venue's
     unanswered: tuple[str, ...] = ()  # streams that were asked for and never gave a row
@@ -51,34 +54,84 @@ class FeedStatus:
     next_connect: float | None = None  # when the next attempt is due, while one waits
 
 
+class _Rate:
+    """Rows a second, from counts by whole seconds."""
+
+    def __init__(self) -> None:
+        self._first: int | None = None
+        self._counts: deque[tuple[int, int]] = deque(maxlen=RATE_OVER)
+        self._present = (0, 0)  # the present second and its rows
+
+    def add(self, rows: int, now: float) -> None:
+        second, count = self._present
+        if int(now) != second:
+            self._counts.append(self._present)
+            second, count = int(now), 0
+        if self._first is None:
+            self._first = second
+        self._present = second, count + rows
+
+    def at(self, now: float) -> float:
+        """Over the last whole seconds; within the first second its rows so far."""
+        if self._first is None:
+            return 0.0
+        present = int(now)
+        span = min(present - self._first, RATE_OVER)
+        if span <= 0:
+            return float(self._present[1])
+        counts = (*self._counts, self._present)
+        return sum(rows for second, rows in counts if present - span <= second < present) / span
+
+
 class FeedRecord:
-    """What happened to the feed so far; every kind of oddity is logged once."""
+    """What happened to the feed so far; every kind of oddity is logged once.
+
+    Times are monotonic seconds.
+    """
 
     def __init__(self) -> None:
         self.connects = 0
+        self.handovers = 0
+        self.handed_over_at: float | None = None
+        self.reconnected_at: float | None = None
+        self.reconnect_reason = ""
+        self.next_connect: float | None = None
         self.rows = 0
         self.last_row: float | None = None
         self.skipped: Counter[str] = Counter()
         self.problem = ""
         self.problem_at: float | None = None
-        self._open: dict[object, float] = {}
+        self._lost = ""  # why the feed is without a connection, until one is open
+        self._unanswered: frozenset[str] = frozenset()
+        self._rate = _Rate()
         self._logged: set[str] = set()
         self._told = ""  # the problem that was logged last, until rows flow
 
     def connecting(self) -> None:
         self.connects += 1
+        self.next_connect = None
 
-    def opened(self, link: object, now: float) -> None:
-        self._open[link] = now
+    def opened(self, now: float) -> None:
+        """The connection that counts is open."""
+        if self._lost:
+            self.reconnected_at, self.reconnect_reason, self._lost = now, self._lost, ""
 
-    def closed(self, link: object) -> None:
-        self._open.pop(link, None)
+    def handed_over(self, now: float) -> None:
+        self.handovers += 1
+        self.handed_over_at = now
+        log.info("Another connection took over", extra={"action": "feed_handed_over"})
 
-    def ended(self, problem: Problem, now: float) -> None:
+    def ended(self, problem: Problem, now: float, *, spare: bool) -> None:
+        """A connection ended; `spare`: another one goes on."""
         self.problem, self.problem_at = problem.words, now
         level = logging.DEBUG if problem.words == self._told else logging.WARNING
         self._told = problem.words
-        log.log(level, "The feed was lost: %s", problem.words, extra={"action": "feed_lost"})
+        if spare:
+            words = "A second connection failed, the first goes on: %s"
+        else:
+            words = "The feed was lost: %s"
+            self._lost = self._lost or problem.words
+        log.log(level, words, problem.words, extra={"action": "feed_lost"})
 
     def flows(self) -> None:
         self._told = ""
@@ -88,20 +141,48 @@ class FeedRecord:
         if frame.ticks:
             self.rows += len(frame.ticks)
             self.last_row = now
+            self._rate.add(len(frame.ticks), now)
         if frame.skipped:
             self.skipped.update(frame.skipped)
             for reason in frame.skipped:
                 self._once(logging.INFO, reason, "Rows are passed over")
         if frame.answer is not None and frame.answer.error:
             self._once(logging.WARNING, frame.answer.error, "The venue refused a request")
+        if frame.leaving:
+            log.info("The venue says that it closes", extra={"action": "feed_notice"})
 
     def broken(self, reason: str) -> None:
         self.skipped["broken"] += 1
         self._once(logging.WARNING, reason, "A frame is broken")
 
-    def status(self, *, conflated: int, streams: tuple[str, ...]) -> FeedStatus:
+    def silent(self, names: frozenset[str], words: str = "acknowledged, but no row came") -> None:
+        """Streams that were asked for in vain; each is logged once until it gives a row."""
+        new = sorted(names - self._unanswered)
+        self._unanswered |= names
+        if new:
+            more = f" and {len(new) - _NAMED} more" if len(new) > _NAMED else ""
+            shown = ", ".join(new[:_NAMED]) + more
+            log.warning("Silent streams: %s (%s)", shown, words, extra={"action": "feed_silent"})
+
+    def gave(self, names: frozenset[str]) -> None:
+        """Streams that brought their first row on a connection."""
+        self._unanswered -= names
+
+    def wanted(self, plan: tuple[str, ...]) -> None:
+        """Other streams are wanted."""
+        self._unanswered &= frozenset(plan)
+
+    def status(
+        self,
+        now: float,
+        *,
+        conflated: int,
+        streams: tuple[str, ...],
+        links: tuple[LinkStatus, ...],
+        lag: Lag,
+    ) -> FeedStatus:
         return FeedStatus(
-            connected_since=min(self._open.values(), default=None),
+            connected_since=links[0].since if links else None,
             last_row=self.last_row,
             rows=self.rows,
             conflated=conflated,
@@ -110,6 +191,16 @@ class FeedRecord:
             problem_at=self.problem_at,
             skipped=MappingProxyType(dict(self.skipped)),
             streams=streams,
+            links=links,
+            rows_per_second=self._rate.at(now),
+            lag=lag.lag,
+            skew=lag.skew,
+            unanswered=tuple(sorted(self._unanswered)),
+            handovers=self.handovers,
+            handed_over_at=self.handed_over_at,
+            reconnected_at=self.reconnected_at,
+            reconnect_reason=self.reconnect_reason,
+            next_connect=self.next_connect,
         )
 
     def _once(self, level: int, kind: str, sentence: str) -> None:

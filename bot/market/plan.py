@@ -1,11 +1,10 @@
-"""Which streams a connection carries, under which address, and how it moves between plans.
+"""Which streams are wanted, and under which address they are had.
 
 Sources: the venue's "Connect" page (`/stream?streams=a/b` wraps each frame) and its change notice
 of 2026-03 (the route before it; without it a socket opens, acks, and stays silent).
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
@@ -44,25 +43,17 @@ def is_loopback(address: str) -> bool:
         return host == "localhost"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """From the streams that a connection has to those that it should have.
-
-    `add` is subscribed first; `drop` goes once a row came on one of `add`, so that no row is lost.
-    """
-
-    add: tuple[str, ...]
-    drop: tuple[str, ...]
+def is_array(stream: str) -> bool:
+    """Whether a stream brings all symbols."""
+    return stream.startswith("!")
 
 
-def change_of_streams(present: Iterable[str], wanted: Sequence[str]) -> Change:
-    have, want = set(present), set(wanted)
-    return Change(
-        tuple(name for name in wanted if name not in have),
-        tuple(sorted(name for name in have if name not in want)),
-    )
+def subject(stream: str) -> str:
+    """What a stream is about, whatever its speed: a symbol in lower case, or all of them."""
+    return stream.partition("@")[0]
 
 
-def in_requests(names: Sequence[str]) -> list[Sequence[str]]:
-    """The names in portions that one request may carry."""
-    return [names[i : i + NAMES_PER_REQUEST] for i in range(0, len(names), NAMES_PER_REQUEST)]
+def subjects(plan: Iterable[str]) -> frozenset[str] | None:
+    """The symbols, in lower case, that a plan brings; None for all of them."""
+    names = tuple(plan)
+    return None if any(map(is_array, names)) else frozenset(map(subject, names))

@@ -4,6 +4,7 @@ A reader only decodes and puts into an inbox, so that a slow consumer never dela
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -13,22 +14,22 @@ from typing import Literal
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
-from bot.market.binance import BrokenFrameError, decode_frame, stream_request
-from bot.market.feed import FeedRecord, FeedStatus
+from bot.market.binance import BrokenFrameError, Frame, decode_frame, stream_request
+from bot.market.feed import FeedRecord, FeedStatus, LinkStatus
+from bot.market.handover import COMPARED_FOR, Pair
 from bot.market.inbox import Batch, Inbox, Received
-from bot.market.plan import (
-    NAMES_IN_ADDRESS,
-    change_of_streams,
-    in_requests,
-    is_loopback,
-    plan_streams,
-    stream_address,
-)
+from bot.market.lag import Lag
+from bot.market.plan import NAMES_IN_ADDRESS, is_loopback, plan_streams, stream_address
 from bot.market.reconnect import ConnectPolicy, Problem, refusal
+from bot.market.subscriptions import Request, Subscriptions
+from bot.market.tick import Tick
 
 MAX_FRAME = 8 << 20  # bytes; the whole market is 0.2 MB
 LATE = 0.5  # s by which this program may oversleep before it doubts itself
-REQUEST_SPACING = 0.2  # s; the venue cuts the line above ten requests a second
+REQUEST_SPACING = 0.2  # s; the venue cuts the line above ten messages a second, pongs included
+LOOK_EVERY, LOOK_CLOSER = 1.0, 0.1  # s between looks at the connections; during a handover
+MOST_LINKS = 2
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +40,22 @@ class StreamSettings:
     streams_per_connection: int = 200  # more symbols than that share the array stream
     row_timeout: float = 8.0  # without a row for so long a connection counts as dead
     handover_after: float = 23 * 3600.0 + 50 * 60.0  # the venue closes after 24 h
+    compared_for: float = COMPARED_FOR  # two connections stand side by side at least so long
     ping_interval: float = 5.0
     ping_timeout: float = 5.0
-    open_timeout: float = 10.0
+    open_timeout: float = 5.0
     close_timeout: float = 1.0
     use_proxy: bool = True  # as the environment names it; never for loopback
 
 
 class MarketStream:
-    """The ticks of the wanted symbols for as long as `run` runs."""
+    """The ticks of the wanted symbols for as long as `run` runs.
 
-    def __init__(
+    One connection counts. A second one is opened to take over from it, and does so when it brings
+    what the first one brings, or when the first one ends.
+    """
+
+    def __init__(  # noqa: PLR0913 - three of them are the ways of time, for tests
         self,
         settings: StreamSettings,
         symbols: Iterable[str] | None = None,
@@ -57,28 +63,40 @@ class MarketStream:
         every_second: bool = True,
         keep_frames: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = lambda: time.time_ns() // 1000,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         """`symbols`: None for all. `keep_frames`: batches come with the frames as they were sent.
 
-        `sleep` is what passes the time between two connects.
+        `wall` is this machine's clock, µs since 1970. `sleep` is what passes the time between two
+        connects.
         """
         self.settings = settings
         self.record = FeedRecord()
         self.inbox = Inbox(keep_frames=keep_frames)
+        self.lag = Lag()  # fed by the rows; read it here or in `status`, tell it by `tell_skew`
         self.monotonic = monotonic
         self.plan: tuple[str, ...] = ()
+        self._wall = wall
         self._sleep = sleep
         self._policy = ConnectPolicy(random.random)
-        self._links: set[_Link] = set()
+        self._links: list[_Link] = []  # every one that is not over yet, the oldest first
+        self._pair: Pair[_Link] = Pair(settings.handover_after, settings.compared_for)
+        self._stirred = asyncio.Event()  # something happened that may call for a decision
         self.set_symbols(symbols, every_second=every_second)
 
     def set_symbols(self, symbols: Iterable[str] | None, *, every_second: bool) -> None:
-        """What is wanted from now on; None for all. Open connections follow without a gap."""
+        """What is wanted from now on; None for all. Connections follow without a gap."""
         limit = self.settings.streams_per_connection
         self.plan = plan_streams(symbols, every_second=every_second, limit=limit)
+        self.record.wanted(self.plan)
         for link in self._links:
             link.wake.set()
+        self._stirred.set()
+
+    def tell_skew(self, skew: int) -> None:
+        """This machine's clock minus the venue's, ms, as measured just now by other means."""
+        self.lag.tell(skew, self._wall() // 1000, self.monotonic())
 
     async def next_batch(self) -> Batch:
         """The ticks since the last time: a frame's, or the latest of each symbol of several."""
@@ -90,53 +108,100 @@ class MarketStream:
             yield await self.inbox.take()
 
     def status(self) -> FeedStatus:
-        return self.record.status(conflated=self.inbox.conflated, streams=self.plan)
+        links = tuple(
+            LinkStatus(link.opened_at, len(link.carries), link.rows)
+            for link in self._links
+            if link.opened_at is not None
+        )
+        return self.record.status(
+            self.monotonic(),
+            conflated=self.inbox.conflated,
+            streams=self.plan,
+            links=links,
+            lag=self.lag,
+        )
 
     async def run(self) -> None:
         """Keeps the feed alive until it is cancelled; connections are then closed in order."""
         async with asyncio.TaskGroup() as group:
-            link = await self._open(group)
             while True:
-                left = link.started + self.settings.handover_after - self.monotonic()
-                await asyncio.wait({link.task}, timeout=max(left, 0.0))
-                if link.task.done():
-                    link = await self._open(group)
-                else:
-                    link = await self._hand_over(group, link)
+                self._stirred.clear()
+                self._look()
+                await self._act(group)
 
-    async def _open(self, group: asyncio.TaskGroup) -> "_Link":
-        """Starts a connection as soon as the spacing allows."""
-        while (wait := self._policy.due() - self.monotonic()) > 0:
-            await self._sleep(wait)
-        now = self.monotonic()
+    def _look(self) -> None:
+        now, pair = self.monotonic(), self._pair
+        turn = pair.look(self.plan, now)
+        if turn.close is not None:
+            turn.close.task.cancel()
+        if turn.handed_over:
+            self.record.handed_over(now)
+        current = pair.current
+        if turn.took_over and current is not None and current.opened_at is not None:
+            self.record.opened(now)
+        if current is not None and current.rows:
+            self.record.silent(current.carries.unanswered(now) & frozenset(self.plan))
+
+    async def _act(self, group: asyncio.TaskGroup) -> None:
+        """Opens a connection where one is wanted and due, or lets some time pass.
+
+        One that still closes counts as one: the venue never sees more than two.
+        """
+        now, due = self.monotonic(), self._policy.due()
+        if len(self._links) >= MOST_LINKS or not self._pair.wants(self.plan, now):
+            closely = self._pair.successor is not None
+            self.record.next_connect = None
+            await self._until(asyncio.sleep(LOOK_CLOSER if closely else LOOK_EVERY))
+        elif due > now:
+            self.record.next_connect = due
+            await self._until(self._sleep(due - now))
+        else:
+            self._open(group, now)
+
+    async def _until(self, time_passes: Awaitable[object]) -> None:
+        """Waits for that, or until something happens that may call for a decision."""
+        waits = [asyncio.ensure_future(time_passes), asyncio.ensure_future(self._stirred.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+
+    def _open(self, group: asyncio.TaskGroup, now: float) -> None:
         self._policy.connecting(now)
         self.record.connecting()
         link = _Link(self, now)
-        self._links.add(link)
+        self._links.append(link)
+        self._pair.add(link, now)
         link.task = group.create_task(self._keep(link))
-        return link
 
     async def _keep(self, link: "_Link") -> None:
         try:
             problem = await link.live()
         finally:
-            self._links.discard(link)
-            self.record.closed(link)
+            link.is_over = True
+            self._links.remove(link)
             self._policy.flowed(link.rows_for)
+            self._stirred.set()
         now = self.monotonic()
-        self._policy.ended(now, problem)
-        self.record.ended(problem, now)
+        self._policy.ended(link.started, now, problem)
+        self.record.ended(problem, now, spare=link is not self._pair.current)
 
-    async def _hand_over(self, group: asyncio.TaskGroup, old: "_Link") -> "_Link":
-        """Opens a successor; the old connection goes when rows flow on the new one."""
-        new = await self._open(group)
-        flowing = group.create_task(new.flowing.wait())
-        await asyncio.wait({new.task, flowing}, return_when=asyncio.FIRST_COMPLETED)
-        flowing.cancel()
-        if new.task.done():
-            return old
-        old.task.cancel()
-        return new
+    # --- what a connection tells
+
+    def opened(self, link: "_Link", now: float) -> None:
+        if link is self._pair.current:
+            self.record.opened(now)
+
+    def leaving(self) -> None:
+        self._stirred.set()
+
+    def take(self, link: "_Link", message: bytes, ticks: tuple[Tick, ...], now: float) -> None:
+        """The rows of one frame."""
+        at = self._wall()
+        self.inbox.put(Received(at, message, ticks))
+        self.lag.row(max([tick.event_time for tick in ticks]), at // 1000, now)
+        self._pair.rows(link, ticks, now)
 
 
 class _Link:
@@ -145,113 +210,146 @@ class _Link:
     task: asyncio.Task[None]
 
     def __init__(self, stream: MarketStream, started: float) -> None:
+        settings = stream.settings
         self.started = started  # monotonic s
-        self.flowing = asyncio.Event()  # set by the first row
-        self.wake = asyncio.Event()  # the plan changed, or a stream gave its first row
+        self.opened_at: float | None = None  # monotonic s
+        self.flows_since: float | None = None  # monotonic s
         self.rows_for = 0.0  # s from the first row to the last
-        self._first_row = 0.0
+        self.rows = 0
+        self.leaving = False  # the venue said so
+        self.is_over = False
+        self.wake = asyncio.Event()  # the plan changed, or a stream gave its first row
+        self._address = stream.plan[:NAMES_IN_ADDRESS]
+        self.carries = Subscriptions(self._address, settings.streams_per_connection, started)
         self._stream = stream
-        self._streams: set[str] = set()  # asked for on this connection
-        self._giving: set[str] = set()  # of those, the ones that gave a row
-        self._requests = 0
         self._last_request = started
 
     async def live(self) -> Problem:
         """Connects and reads; returns why that ended."""
-        settings, streams = self._stream.settings, self._stream.plan[:NAMES_IN_ADDRESS]
-        self._streams.update(streams)
         try:
-            async with (
-                connect(
-                    stream_address(settings.route, streams),
-                    proxy=_proxy(settings),
-                    open_timeout=settings.open_timeout,
-                    ping_interval=settings.ping_interval,
-                    ping_timeout=settings.ping_timeout,
-                    close_timeout=settings.close_timeout,
-                    max_size=MAX_FRAME,
-                ) as connection,
-                asyncio.TaskGroup() as group,
-            ):
-                self._stream.record.opened(self, self._stream.monotonic())
-                follower = group.create_task(self._follow_plan(connection))
-                problem = await self._read(connection)
-                follower.cancel()
+            return await self._converse()
         except InvalidStatus as error:
-            response = error.response
-            problem = refusal(response.status_code, response.headers.get("Retry-After"))
+            headers = error.response.headers
+            return refusal(
+                error.response.status_code, headers.get("Retry-After"), headers.get("Date")
+            )
         except InvalidURI as error:
-            problem = Problem(f"BINANCE_STREAM_URL is no websocket address: {error}", slow=True)
-        except (OSError, WebSocketException, ValueError) as error:
-            problem = Problem(f"cannot connect: {error or type(error).__name__}")
+            return Problem(f"BINANCE_STREAM_URL is no websocket address: {error}", slow=True)
+        except (OSError, WebSocketException, ValueError, EOFError) as error:
+            return Problem(f"cannot connect: {error or type(error).__name__}")
+        except Exception as error:  # whatever a library raises, the feed goes on
+            log.exception("A connection failed oddly", extra={"action": "feed_lost"})
+            return Problem(f"cannot connect: {type(error).__name__}")
+
+    async def _converse(self) -> Problem:
+        settings = self._stream.settings
+        async with (
+            _Connect(
+                stream_address(settings.route, self._address),
+                proxy=_proxy(settings),
+                open_timeout=settings.open_timeout,
+                ping_interval=settings.ping_interval,
+                ping_timeout=settings.ping_timeout,
+                close_timeout=settings.close_timeout,
+                max_size=MAX_FRAME,
+            ) as connection,
+            asyncio.TaskGroup() as group,
+        ):
+            self.opened_at = self._stream.monotonic()
+            self.carries.opened(self.opened_at)
+            self._stream.opened(self, self.opened_at)
+            follower = group.create_task(self._follow_plan(connection))
+            problem = await self._read(connection)
+            follower.cancel()
+            connection.transport.abort()  # a dead peer would not answer a close
         return problem
 
     async def _read(self, connection: ClientConnection) -> Problem:
         loop, timeout = asyncio.get_running_loop(), self._stream.settings.row_timeout
-        deadline = loop.time() + timeout
+        deadline, excused = loop.time() + timeout, False
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await connection.recv(decode=False)
             except TimeoutError:
-                if loop.time() - deadline > LATE:  # we slept ourselves: rows may lie waiting
-                    deadline = loop.time() + LATE
+                if not excused and loop.time() - deadline > LATE:
+                    deadline, excused = loop.time() + LATE, True  # we slept: rows may lie waiting
                     continue
-                return Problem(f"the connection is open, but no row came for {timeout:g} s")
+                return self._silence()
             except ConnectionClosed as error:
                 return _closed(error)
             if self._take(message):
-                deadline = loop.time() + timeout
+                deadline, excused = loop.time() + timeout, False
+
+    def _silence(self) -> Problem:
+        words = "the connection is open, but no row came for"
+        words += f" {self._stream.settings.row_timeout:g} s"
+        if not self.rows:
+            words += "; does BINANCE_STREAM_URL end in /market, and are the symbols' names right?"
+        return Problem(words)
 
     def _take(self, message: bytes) -> bool:
         """Hands the ticks of a frame on; False where it had none."""
-        record = self._stream.record
+        stream, now = self._stream, self._stream.monotonic()
         try:
             frame = decode_frame(message)
         except BrokenFrameError as error:
-            record.broken(str(error))
+            stream.record.broken(str(error))
             return False
-        now = self._stream.monotonic()
-        record.frame(frame, now)
+        stream.record.frame(frame, now)
         if not frame.ticks:
+            self._heed(frame, now)
             return False
-        self._stream.inbox.put(Received(time.time_ns() // 1000, message, frame.ticks))
-        if frame.stream not in self._giving:
-            self._giving.add(frame.stream)
+        stream.take(self, message, frame.ticks, now)
+        self.rows += len(frame.ticks)
+        if frame.stream not in self.carries.giving and (new := self.carries.gave(frame.stream)):
+            stream.record.gave(new)
             self.wake.set()
-        if not self.flowing.is_set():
-            self._first_row = now
-            self.flowing.set()
-            record.flows()
-        self.rows_for = now - self._first_row
+        if self.flows_since is None:
+            self.flows_since = now
+            stream.record.flows()
+        self.rows_for = now - self.flows_since
         return True
 
+    def _heed(self, frame: Frame, now: float) -> None:
+        """What the venue says beside the rows."""
+        if frame.answer is not None:
+            refused = self.carries.answered(frame.answer, now)
+            if refused:
+                self._stream.record.silent(frozenset(refused), frame.answer.error)
+        if frame.leaving:
+            self.leaving = True
+            self._stream.leaving()
+
     async def _follow_plan(self, connection: ClientConnection) -> None:
-        """Subscribes to what is missing, and leaves the rest once a wanted stream gave a row."""
+        """Subscribes to what is missing, and leaves what is not needed any more."""
         try:
             while True:
                 self.wake.clear()
-                wanted = self._stream.plan
-                change = change_of_streams(self._streams, wanted)
-                await self._request(connection, "SUBSCRIBE", change.add)
-                self._streams.update(change.add)
-                if not self._giving.isdisjoint(wanted):
-                    await self._request(connection, "UNSUBSCRIBE", change.drop)
-                    self._streams.difference_update(change.drop)
-                    self._giving.difference_update(change.drop)
-                await self.wake.wait()
+                request = self._next_request()
+                wait = self._last_request + REQUEST_SPACING - self._stream.monotonic()
+                if request is None:
+                    await self.wake.wait()
+                elif wait > 0:
+                    await asyncio.sleep(wait)
+                else:
+                    number = self.carries.next_id
+                    self._last_request = self._stream.monotonic()
+                    self.carries.sent(request, self._last_request)
+                    await connection.send(stream_request(request.method, request.names, number))
         except ConnectionClosed:
             return  # the reader sees it too, and says why
 
-    async def _request(
-        self, connection: ClientConnection, method: str, names: tuple[str, ...]
-    ) -> None:
-        for portion in in_requests(names):
-            wait = self._last_request + REQUEST_SPACING - self._stream.monotonic()
-            await asyncio.sleep(max(wait, 0.0))
-            self._last_request = self._stream.monotonic()
-            self._requests += 1
-            await connection.send(stream_request(method, portion, self._requests))
+    def _next_request(self) -> Request | None:
+        plan = self._stream.plan
+        return self.carries.next_request(plan) if self.carries.fits(plan) else None
+
+
+class _Connect(connect):
+    """A handshake is one connect: redirects, which the venue has none of, are not followed."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
 
 
 def _closed(error: ConnectionClosed) -> Problem:

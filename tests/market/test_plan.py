@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.market.plan import Change, change_of_streams, in_requests, plan_streams, stream_address
+from bot.market.plan import plan_streams, stream_address, subjects
 
 
 @pytest.mark.parametrize(
@@ -50,24 +50,14 @@ def test_an_address_is_plain_ascii(route: str, streams: list[str], address: str)
 
 
 @pytest.mark.parametrize(
-    ("present", "wanted", "change"),
+    ("plan", "symbols"),
     [
-        (["a"], ["a"], Change((), ())),
-        (["b", "a"], ["c", "a", "d"], Change(("c", "d"), ("b",))),
-        ([], ["a"], Change(("a",), ())),
-        (["b", "a"], [], Change((), ("a", "b"))),
+        (["!markPrice@arr@1s"], None),
+        (["btcusdt@markPrice", "币安人生usdt@markPrice@1s"], {"btcusdt", "币安人生usdt"}),
+        ([], set()),
     ],
 )
-def test_a_change_names_what_to_add_and_what_to_drop(
-    present: list[str], wanted: list[str], change: Change
+def test_a_plan_is_about_some_symbols_or_all_of_them(
+    plan: list[str], symbols: set[str] | None
 ) -> None:
-    assert change_of_streams(present, wanted) == change
-
-
-@pytest.mark.parametrize(
-    ("count", "sizes"), [(0, []), (1, [1]), (200, [200]), (401, [200, 200, 1])]
-)
-def test_a_request_carries_at_most_two_hundred_names(count: int, sizes: list[int]) -> None:
-    portions = in_requests([str(number) for number in range(count)])
-    assert [len(portion) for portion in portions] == sizes
-    assert [name for portion in portions for name in portion] == [str(n) for n in range(count)]
+    assert subjects(plan) == symbols
