@@ -11,7 +11,7 @@ FEED, LAG, SKEW, UNANSWERED = "feed", "lag", "skew", "unanswered"  # kinds of fa
 SILENT_AFTER = 15.0  # s without a row; the admins are to hear of it within 20 s
 # s for which rows must flow before the feed counts as back: a feed that comes and goes every 20 s
 # is one fault, and the admins hear of the end within 30 s of the first row.
-BACK_AFTER = 24.0
+BACK_AFTER = 22.0
 GAP = 8.0  # s without a row: they did not flow
 LARGEST_LAG = 5.0  # s from a row's event time to its coming
 LARGEST_SKEW = 5.0  # s between this machine's clock and the venue's
@@ -47,7 +47,7 @@ class FeedWatch:
     def __init__(self, live: Live, began: float) -> None:
         self._live = live
         self._began = began
-        self._silent = Spell(0.0, BACK_AFTER)
+        self._silent = Spell(0.0, 0.0)
         self._late = Spell(HELD, HELD)
         self._mute = Spell(0.0, HELD)
         self._silent_since = 0.0
@@ -74,8 +74,8 @@ class FeedWatch:
             self._first_row = None
         elif self._first_row is None:
             self._first_row = last
-        flows = status.last_row is not None and silent < GAP
-        if self._silent.judge(now, bad=silent >= SILENT_AFTER, good=flows):
+        flowed = 0.0 if self._first_row is None else last - self._first_row
+        if self._silent.judge(now, bad=silent >= SILENT_AFTER, good=flowed >= BACK_AFTER):
             if self._silent.on:
                 await self._say_silent(status, last, now)
             else:

@@ -1,0 +1,291 @@
+"""A catalog that lives: what changes is told to those it is about, once, with the change itself."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.alerts.changes import StateChange
+from bot.app.catalog_source import CATALOG
+from bot.app.venue_texts import catalog_news
+from bot.locale import translator
+from bot.market.catalog import Catalog, read_catalog_file
+from bot.market.catalog_changes import CatalogChange, News, Terms
+from bot.rules.rule import Rule, Target
+from bot.store.records import ChatRow, Commit, Committed, OutboxKind
+from tests.alerts.build import rule
+from tests.app.venue_place import ADMIN, VenuePlace, a_venue_place
+
+LOW, HIGH = "0.0001", "0.002"
+GROUP = -100
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[VenuePlace]:
+    async with a_venue_place() as made:
+        await made.refresh()
+        yield made
+
+
+def to(made: Rule, *targets: Target) -> Rule:
+    return Rule(made.id, made.name, made.selection, made.condition, made.options, targets)
+
+
+async def fire(place: VenuePlace) -> None:
+    await place.use(rule("rate > 0.1%"))
+    await place.second({"BTCUSDT": HIGH, "ETHUSDT": LOW})
+    assert place.told() == ["fired BTCUSDT"]
+    await place.deliver()
+
+
+@pytest.mark.parametrize("status", ["SETTLING", ""])
+async def test_a_contract_that_is_gone_ends_its_alerts_without_a_resolved(
+    place: VenuePlace, status: str
+) -> None:
+    await fire(place)
+    if status:
+        place.rest.statuses["BTCUSDT"] = status
+    else:
+        del place.rest.statuses["BTCUSDT"]
+    await place.second()
+    await place.row("0", next_funding_time=0)
+    await place.refresh()
+    for _ in range(3):
+        await place.second()
+        await place.row("0", next_funding_time=0)
+    _, notice, edit = place.told()
+    assert notice.startswith("⚰️ <b>BTCUSDT</b> is no longer traded")
+    assert f"({status or 'not listed'})" in notice
+    assert "No longer traded: this alert ended without being over" in edit
+    assert "changed or removed" not in edit
+    assert [row.kind for row in place.rows()][1:] == [OutboxKind.NOTICE, OutboxKind.EDIT]
+    assert list(place.engine.on()) == []
+    assert (await place.store.load()).states == ()
+
+
+async def test_a_contract_that_went_while_nobody_watched_is_told_at_the_start(
+    place: VenuePlace,
+) -> None:
+    """The states of an earlier run wait for a first row that never comes."""
+    await fire(place)
+    saved = await place.store.load()
+    async with a_venue_place() as again:
+        again.store = place.store
+        again.live._store = place.store
+        again.engine.replace_catalog(read_catalog_file(saved.facts[CATALOG].encode()))
+        await again.use(rule("rate > 0.1%"))
+        again.engine.restore(
+            [
+                StateChange(s.key.rule_id, s.key.fingerprint, s.key.symbol, s.state)
+                for s in saved.states
+            ],
+            [],
+            0,
+        )
+        again.rest.statuses["BTCUSDT"] = "CLOSE"
+        await again.refresh()
+        _, notice, edit = again.told()
+    assert "no longer traded (CLOSE)" in notice
+    assert "No longer traded" in edit
+    assert (await place.store.load()).states == ()
+
+
+async def test_a_t_that_goes_to_zero_asks_for_the_catalog(place: VenuePlace) -> None:
+    await fire(place)
+    assert not place.venue.catalog._asked.is_set()
+    await place.second()
+    await place.row("0", next_funding_time=0)
+    assert place.venue.catalog._asked.is_set()
+
+
+async def test_what_trades_again_is_told_and_watched_again(place: VenuePlace) -> None:
+    await place.use(rule("rate > 0.1%"))
+    place.rest.statuses["BTCUSDT"] = "SETTLING"
+    await place.refresh()
+    assert place.stream.plan == ("!markPrice@arr@1s",)
+    await place.pass_time(1)
+    place.rest.statuses["BTCUSDT"] = "TRADING"
+    await place.refresh()
+    assert place.told()[1:] == ["🔁 <b>BTCUSDT</b> is traded again."]
+    assert place.stream.plan == ("btcusdt@markPrice@1s",)
+    await place.second({"BTCUSDT": HIGH})
+    assert place.told()[2:] == ["fired BTCUSDT"]
+
+
+async def test_another_interval_is_told_with_what_the_rate_means_and_rules_follow(
+    place: VenuePlace,
+) -> None:
+    await place.use(rule("rate8h > 0.1%"))
+    await place.second({"BTCUSDT": "0.0002"})
+    place.rest.terms["BTCUSDT"] = (1, "0.02")
+    await place.refresh()
+    (said,) = place.told()
+    assert said.startswith("⏰ <b>BTCUSDT</b> now pays every 1 h (was 8 h). ")
+    assert said.endswith("Its rate of +0.0200 % now means +0.1600 % per 8 h.")
+    await place.second({"BTCUSDT": "0.0002"})
+    assert place.told()[1:] == ["fired BTCUSDT"]
+
+
+async def test_names_globs_classes_and_all_hear_alike_each_chat_once(place: VenuePlace) -> None:
+    selectors = ["BTCUSDT", "BTC*", "perp", "ALL", "ETHUSDT", "ALL,!BTCUSDT"]
+    rules = [
+        to(rule("rate > 1%", name=f"r{n}", symbols=text), Target(n), Target(ADMIN))
+        for n, text in enumerate(selectors, 100)
+    ]
+    await place.use(*rules)
+    place.rest.terms["BTCUSDT"] = (4, "0.02")
+    place.rest.statuses["BTCNEW"] = "TRADING"
+    await place.refresh()
+    heard = {row.chat_id: place.told(row.chat_id) for row in place.rows()}
+    interval, listed = "now pays every 4 h", "<b>BTCNEW</b> is traded now and pays every 8 h."
+    assert {chat: len(texts) for chat, texts in heard.items()} == dict.fromkeys(heard, 1)
+    assert {chat for chat, (text,) in heard.items() if interval in text} == {
+        ADMIN,
+        *range(100, 104),
+    }
+    assert {chat for chat, (text,) in heard.items() if listed in text} == {
+        ADMIN,
+        101,
+        102,
+        103,
+        105,
+    }
+    (text,) = heard[ADMIN]
+    assert text.index(interval) < text.index(listed)
+
+
+async def test_a_chat_reads_it_in_its_language_and_without_a_sound(place: VenuePlace) -> None:
+    place.desk.chats[GROUP] = ChatRow(GROUP, language="zh")
+    await place.use(to(rule("rate > 1%"), Target(GROUP, 42)))
+    place.rest.terms["BTCUSDT"] = (4, "0.02")
+    await place.refresh()
+    (row,) = place.rows()
+    assert (row.chat_id, row.topic) == (GROUP, 42)
+    assert "现在每 4 h 结算一次" in place.told(GROUP)[0]
+    assert b'"silent":true' in row.payload
+
+
+@pytest.mark.parametrize(
+    ("chat", "gone", "news"),
+    [
+        (ChatRow(GROUP), 1, 1),
+        (ChatRow(GROUP, muted_until=1 << 60), 1, 0),
+        (ChatRow(GROUP, disabled="blocked"), 0, 0),
+    ],
+)
+async def test_a_muted_chat_hears_of_what_is_gone_alone(
+    place: VenuePlace, chat: ChatRow, gone: int, news: int
+) -> None:
+    place.desk.chats[GROUP] = chat
+    await place.use(to(rule("rate > 1%", symbols="ALL"), Target(GROUP)))
+    place.rest.terms["BTCUSDT"] = (4, "0.02")
+    await place.refresh()
+    assert len(place.told(GROUP)) == news
+    place.rest.statuses["ETHUSDT"] = "SETTLING"
+    await place.second()
+    await place.refresh()
+    assert len(place.told(GROUP)) == news + gone
+
+
+async def test_the_change_and_its_message_are_one_commit(place: VenuePlace) -> None:
+    await place.use(rule("rate > 1%"))
+    before = (await place.store.load()).facts[CATALOG]
+    commits: list[Commit] = []
+    original = place.store.commit
+
+    async def commit(given: Commit) -> Committed:
+        commits.append(given)
+        return await original(given)
+
+    place.store.commit = commit  # type: ignore[method-assign]
+    place.rest.terms["BTCUSDT"] = (4, "0.02")
+    await place.refresh()
+    (both,) = commits
+    assert both.facts[CATALOG] != before
+    assert len(both.outbox) == 1
+    await place.refresh()  # nothing new: nothing said
+    assert len(commits) == 1
+
+
+async def test_the_first_catalog_ever_tells_nothing() -> None:
+    async with a_venue_place() as place:
+        await place.use(rule("rate > 1%", symbols="ALL"))
+        await place.refresh()
+        assert place.engine.catalog.trades("BTCUSDT")
+        assert place.told() == []
+
+
+async def test_a_kept_catalog_tells_at_a_start_what_changed_while_down() -> None:
+    async with a_venue_place() as place:
+        kept = Catalog().with_funding_info([{"symbol": "BTCUSDT", "fundingIntervalHours": 8}])
+        place.engine.replace_catalog(kept)
+        await place.use(rule("rate > 1%"))
+        place.rest.terms["BTCUSDT"] = (2, "0.02")
+        await place.refresh()
+        (said,) = place.told()
+        assert "now pays every 2 h (was 8 h)." in said
+
+
+@pytest.mark.parametrize("half", ["exchangeInfo", "fundingInfo"])
+async def test_a_catalog_that_lost_most_of_its_symbols_is_doubted_once_and_then_believed(
+    half: str,
+) -> None:
+    async with a_venue_place() as place:
+        names = [f"S{n}USDT" for n in range(20)]
+        whole = dict.fromkeys(names, "TRADING")
+        place.rest.statuses, place.rest.terms = dict(whole), dict.fromkeys(names, (4, "0.02"))
+        await place.refresh()
+        await place.use(rule("rate > 0.1%", symbols="ALL"))
+        await place.second({"S9USDT": HIGH})
+        before = place.engine.catalog
+        if half == "exchangeInfo":
+            place.rest.statuses = dict.fromkeys(names[:9], "TRADING")
+        else:
+            place.rest.terms = {}
+        for _ in range(3):
+            await place.refresh()
+        assert place.engine.catalog is before
+        _fired, doubt = place.told()
+        assert "catalog is not believed" in doubt
+        assert half in doubt
+        assert len(list(place.engine.on())) == 1
+        place.rest.statuses, place.rest.terms = dict(whole), dict.fromkeys(names, (4, "0.02"))
+        await place.refresh()
+        assert place.told()[2:] == ["✅ The venue's catalog is complete again."]
+
+
+async def test_what_is_doubted_for_a_day_is_believed(place: VenuePlace) -> None:
+    place.rest.terms = {}
+    await place.refresh()
+    assert place.engine.catalog.funding
+    place.seconds += 24 * 3600
+    await place.refresh()
+    assert not place.engine.catalog.funding
+
+
+@pytest.mark.parametrize("down", [500, 451])
+async def test_a_catalog_that_cannot_be_had_changes_nothing(place: VenuePlace, down: int) -> None:
+    await place.use(rule("rate > 1%"))
+    before = place.engine.catalog
+    place.rest.down = down
+    await place.refresh()
+    assert place.engine.catalog is before
+    assert place.told() == []
+
+
+def change(news: News, symbol: str = "A<B", **fields: object) -> CatalogChange:
+    values = {"status": "TRADING", "before": Terms(8), "after": Terms(8)}
+    return CatalogChange(news, symbol, **(values | fields))  # type: ignore[arg-type]
+
+
+def test_at_most_twenty_lines_are_written() -> None:
+    changes = [change(News.LISTED, f"S{n}") for n in range(45)]
+    lines = catalog_news(changes, lambda symbol: None, translator("en")).split("\n")
+    assert (len(lines), lines[-1]) == (21, "+25 more")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("news", list(News))
+def test_every_piece_of_news_is_written_and_escaped(news: News, language: str) -> None:
+    text = catalog_news([change(news)], lambda symbol: None, translator(language))
+    assert "<b>A&lt;B</b>" in text
+    assert "{" not in text
