@@ -108,7 +108,10 @@ def check(
 @app.command()
 def replay(
     captures: Annotated[list[str], typer.Argument(metavar="CAPTURE…", show_default=False)],
-    rules: Annotated[Path, typer.Option(help="The rules file.", show_default=False)],
+    rules: Annotated[
+        Path | None,
+        typer.Option(help="The rules file; left out: the rules that a recording holds."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per event.")] = False,
     catalog: CatalogFiles = None,
     jobs: Annotated[
@@ -118,9 +121,9 @@ def replay(
     """Print what rules would have sent on recorded data, through the real engine."""
     from bot.replay import replay_captures  # noqa: PLC0415 - check starts fast
 
-    file = _rules(rules)
+    given = None if rules is None else _rules(rules).rules
     try:
-        replay_captures(captures, file.rules, _catalog(catalog or []), as_json=json, jobs=jobs)
+        replay_captures(captures, given, _catalog(catalog or []), as_json=json, jobs=jobs)
     except CaptureError as error:
         _fail(USAGE, str(error))
     except BrokenPipeError:  # the reader has seen enough

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bot.alerts.engine import Engine
 from bot.alerts.event import Event
+from bot.alerts.playback import NoRulesError, Playback, Played
 from bot.locale import formats
 from bot.market.capture import CaptureError, CaptureLine, read_capture
 from bot.market.catalog import Catalog
+from bot.market.recording import ControlError
 from bot.rules.rule import Rule
+
+NO_RULES = "holds no rules of its own; name a rules file with --rules FILE"
 
 
 @dataclass(slots=True)
@@ -22,47 +25,81 @@ class Summary:
     """What a replay has read and told so far. Times are event times in ms; 0: no row yet."""
 
     lines: int = 0
-    rows: int = 0
     symbols: int = 0
-    repeated: int = 0  # rows at or before their symbol's last event time
     first: int = 0
     last: int = 0
     skipped: Counter[str] = field(default_factory=Counter)  # lines and rows, by reason
     broken: int = 0  # lines
     events: Counter[str] = field(default_factory=Counter)  # by kind
+    recorded: bool = False  # there were lines that only a recording has
+    played: Played = field(default_factory=Played)
 
 
 def replay(
     lines: Iterable[CaptureLine],
-    rules: tuple[Rule, ...],
+    rules: tuple[Rule, ...] | None,
     catalog: Catalog,
     summary: Summary,
     warn: Callable[[str], object],
 ) -> Iterator[Event]:
-    """The events that the rules cause, in order. The clock is the greatest event time seen.
+    """The events that rules cause, in order; `rules` None: those that the recordings hold.
 
-    `warn` is told of each broken line with its place, as it comes.
+    A file whose first line is a control line is a recording: there the clock moves as it says.
+    Elsewhere it is the greatest event time seen. `warn` is told of each broken line with its
+    place, as it comes.
+
+    Raises:
+        CaptureError: no rules are given and a capture without any is to be decided on.
     """
-    engine = Engine(rules, catalog)
+    playback = Playback(rules, catalog, lambda sentence: warn(f"{sentence}\n"))
+    summary.played = playback.played
+    place, is_recording = ("", 0), None
     for line in lines:
         summary.lines += 1
-        if line.frame is None:
-            summary.broken += 1
-            warn(f"{line.path}:{line.number}: {line.problem} (skipped)\n")
-            continue
-        summary.skipped.update(line.frame.skipped)
-        if not line.frame.ticks:
-            continue
-        events = engine.on_frame(line.frame.ticks)
-        events += engine.advance(engine.clock)
-        summary.rows += len(line.frame.ticks)
-        summary.first = summary.first or engine.clock
-        summary.last = engine.clock
-        summary.symbols = len(engine.symbols)
-        summary.repeated = engine.repeated
+        if line.path != place[0] or line.number <= place[1]:
+            is_recording = None
+        place = line.path, line.number
+        if is_recording is None and line.frame is not None:
+            is_recording = line.control is not None
+            summary.recorded |= is_recording
+        try:
+            events = _played(playback, line, bool(is_recording), summary, warn)
+        except NoRulesError:
+            raise CaptureError(f"{line.path}: {NO_RULES}") from None
+        engine = playback.engine
+        if playback.played.rows:
+            summary.first = summary.first or engine.clock
+            summary.last = engine.clock
+        summary.symbols = max(summary.symbols, len(engine.symbols))
         for event in events:
             summary.events[event.kind] += 1
             yield event
+    if not playback.knows_rules:
+        raise CaptureError(f"{place[0] or 'no capture'}: {NO_RULES}")
+
+
+def _played(
+    playback: Playback,
+    line: CaptureLine,
+    is_recording: bool,
+    summary: Summary,
+    warn: Callable[[str], object],
+) -> list[Event]:
+    if line.frame is None:
+        summary.broken += 1
+        warn(f"{line.path}:{line.number}: {line.problem} (skipped)\n")
+        return playback.broken() if is_recording else []
+    if is_recording and line.control is not None:
+        try:
+            return playback.obey(line.control)
+        except ControlError as error:
+            summary.broken += 1
+            warn(f"{line.path}:{line.number}: {error} (skipped)\n")
+            return []
+    summary.skipped.update(line.frame.skipped)
+    if not line.frame.ticks:
+        return []
+    return playback.frame(line.frame.ticks) if is_recording else playback.plain(line.frame.ticks)
 
 
 def event_object(event: Event) -> dict[str, Any]:
@@ -80,7 +117,7 @@ def event_object(event: Event) -> dict[str, Any]:
 
 def replay_captures(
     captures: Sequence[str],
-    rules: tuple[Rule, ...],
+    rules: tuple[Rule, ...] | None,
     catalog: Catalog,
     *,
     as_json: bool,
@@ -88,7 +125,8 @@ def replay_captures(
 ) -> None:
     """Prints the events of captures: as one stream in the given order, or each as its own run.
 
-    Events go to standard output, the summary and warnings to standard error.
+    `rules` None: those that the recordings hold. Events go to standard output, the summary and
+    warnings to standard error.
 
     Raises:
         CaptureError: a capture cannot be read on; what came before it has been printed.
@@ -117,7 +155,7 @@ def replay_captures(
 
 
 def _replay_one(
-    capture: str, *, rules: tuple[Rule, ...], catalog: Catalog, as_json: bool
+    capture: str, *, rules: tuple[Rule, ...] | None, catalog: Catalog, as_json: bool
 ) -> tuple[str, str, str]:
     """What one capture prints on each of the two outputs, and why it could not be read on."""
     summary, warnings = Summary(), list[str]()
@@ -148,13 +186,37 @@ def _moment(time: int) -> str:
 
 def _report(summary: Summary) -> str:
     """The summary, for standard error."""
+    played = summary.played
     lines = [
-        f"{summary.lines} lines, {summary.rows} rows of {summary.symbols} symbols"
+        f"{summary.lines} lines, {played.rows} rows of {summary.symbols} symbols"
         + (f", {_moment(summary.first)} to {_moment(summary.last)}" if summary.first else "")
     ]
-    passed = dict(summary.skipped) | {"broken": summary.broken, "repeated": summary.repeated}
+    passed = dict(summary.skipped) | {"broken": summary.broken, "repeated": played.repeated}
     if counted := ", ".join(f"{count} {reason}" for reason, count in passed.items() if count):
         lines.append(f"passed over: {counted}")
+    if summary.recorded:
+        lines += _report_of_recording(played)
     told = ", ".join(f"{count} {kind}" for kind, count in summary.events.items())
     lines.append(f"events: {told or 'none'}")
     return "\n".join(lines) + "\n"
+
+
+def _report_of_recording(played: Played) -> list[str]:
+    obeyed = {
+        "starts": played.starts,
+        "moves of the clock": played.advances,
+        "catalogs": played.catalogs,
+        "changes of the rules": played.rule_changes,
+    }
+    lines = ["obeyed: " + ", ".join(f"{count} {name}" for name, count in obeyed.items() if count)]
+    if played.rules_passed_over:
+        lines.append("the recording's own rules were passed over; leave out --rules to replay them")
+    if played.unknown:
+        lines.append(f"{played.unknown.total()} control lines of a newer version passed over")
+    missing = played.missing
+    if missing.frames or missing.decisions:
+        lines.append(
+            f"missing: {missing.frames} frames, {missing.decisions} decisions that could not be "
+            "written; the events may differ from those told live"
+        )
+    return lines

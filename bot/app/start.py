@@ -1,5 +1,8 @@
 """What a start finds: the database, the bot's name, the rules, and what an earlier run left."""
 
+from contextlib import AsyncExitStack
+from pathlib import Path
+
 import msgspec
 
 from bot.alerts.changes import SampleKept, StateChange
@@ -7,8 +10,10 @@ from bot.alerts.engine import Engine
 from bot.app.catalog_source import CATALOG
 from bot.app.desk import Desk
 from bot.app.live import ADMINS, ALIVE_AT, CLAIM_CODE
+from bot.app.recorder import Recorder, Restored, recorder
 from bot.app.rules_source import CREATED, RulesFileUnusableError, RulesSource, Start
 from bot.market.catalog import Catalog, read_catalog_file
+from bot.market.recording_file import RecordingFileError, Rotation
 from bot.rules.book import with_created
 from bot.rules.rules_file import RulesFile
 from bot.store.port import Store, StoreError
@@ -58,7 +63,14 @@ def restored_engine(desk: Desk, saved: Saved, stale_after: int) -> Engine:
     text = saved.facts.get(CATALOG)
     catalog = read_catalog_file(text.encode()) if text else Catalog()
     engine = Engine(desk.book.rules, catalog, stale_after=stale_after)
-    engine.restore(
+    kept = restored(saved)
+    engine.restore(kept.states, kept.samples, kept.alive_at)
+    return engine
+
+
+def restored(saved: Saved) -> Restored:
+    """What an engine goes on with."""
+    return Restored(
         [
             StateChange(one.key.rule_id, one.key.fingerprint, one.key.symbol, one.state)
             for one in saved.states
@@ -66,4 +78,13 @@ def restored_engine(desk: Desk, saved: Saved, stale_after: int) -> Engine:
         [SampleKept(one.symbol, one.field, one.time, one.value) for one in saved.samples],
         int(saved.facts.get(ALIVE_AT, "0")),
     )
-    return engine
+
+
+async def open_recorder(stack: AsyncExitStack, path: Path | None) -> Recorder | None:
+    """The recorder that RECORD asks for, closed with the stack."""
+    if path is None:
+        return None
+    try:
+        return await stack.enter_async_context(recorder(path, Rotation()))
+    except RecordingFileError as error:
+        raise CannotStartError(f"RECORD: {error}", USAGE) from None

@@ -29,6 +29,17 @@ def database_over(_: Translate) -> str:
     return _("✅ The database can be written again; what was decided meanwhile is being sent.")
 
 
+def recording_fault(reason: str, _: Translate) -> str:
+    return _(
+        "⚠️ <b>The recording cannot be written</b>: {reason}. Alerts are not affected; it is tried "
+        "again every second, and what no longer fits into memory will be missing from it."
+    ).format(reason=escape(reason))
+
+
+def recording_over(_: Translate) -> str:
+    return _("✅ The recording can be written again.")
+
+
 def rules_refused(problems: Sequence[str], _: Translate) -> str:
     """`problems` are `FILE:LINE:COLUMN: message`."""
     lines = [escape(problem) for problem in problems[:MOST_LINES]]

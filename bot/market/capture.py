@@ -1,7 +1,8 @@
 """Captures: recorded streams as text, one frame a line, read in constant memory.
 
 A line is a frame's JSON, optionally after `<local receive time in µs> `. A file may be compressed
-(`.gz`, `.zst`); `-` is standard input.
+(`.gz`, `.zst`); `-` is standard input. Control lines of a recording (recording.py) are frames
+without a tick to whoever does not look at `control`.
 """
 
 import codecs
@@ -18,9 +19,9 @@ from typing import BinaryIO
 import zstandard
 
 from bot.market.binance import BrokenFrameError, Frame, decode_frame
+from bot.market.recording import MAX_LINE, Control, parse_control
 
 STANDARD_INPUT = "-"
-MAX_LINE = 16 << 20  # bytes; the whole market is 0.2 MB
 _ZSTD_CHUNK = 1024  # bytes of input at a time: even a bomb then unpacks to some 30 MB
 
 
@@ -36,6 +37,7 @@ class CaptureLine:
     number: int  # from 1
     frame: Frame | None
     problem: str = ""
+    control: Control | None = None
 
 
 def read_capture(paths: Iterable[str]) -> Iterator[CaptureLine]:
@@ -81,7 +83,7 @@ def _line(path: str, number: int, body: bytes) -> CaptureLine:
         if time.isdigit() and rest:
             body = rest[0]
     try:
-        return CaptureLine(path, number, decode_frame(body))
+        return CaptureLine(path, number, decode_frame(body), "", parse_control(body))
     except BrokenFrameError as error:
         return CaptureLine(path, number, None, str(error))
 
