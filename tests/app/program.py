@@ -36,6 +36,10 @@ class Place:
         self.rules.write_text(f"version: 1\nrules:\n{body}", encoding="utf-8")
 
     def start(self, **environment: str) -> "Run":
+        return Run(self.folder, self.environment_of(**environment))
+
+    def environment_of(self, **environment: str) -> dict[str, str]:
+        """All that a program in this place is told."""
         own = {
             "TELEGRAM_TOKEN": self.telegram.token,
             "TELEGRAM_API_URL": self.telegram.url,
@@ -49,7 +53,7 @@ class Place:
             "PYTHONPATH": str(ROOT),
         }
         kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        return Run(self.folder, kept | own | self.environment | environment)
+        return kept | own | self.environment | environment
 
     def alerts(self, chat_id: int = ADMIN) -> list[Message]:
         """The messages of a chat that tell of alerts."""
@@ -91,6 +95,12 @@ class Run:
         if self._process.returncode is None:
             self._process.kill()
         await self.ended(10)
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs."""
+        assert self._process is not None
+        return self._process.returncode
 
     async def stop(self) -> int:
         """SIGTERM; the exit code."""

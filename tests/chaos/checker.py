@@ -1,0 +1,229 @@
+"""Whether what was told is what the delivered rows say. Pure; times are local monotonic seconds."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tests.chaos.delivered import MARGIN, Grade, Judge, Judged, Row
+from tests.chaos.told import BACK, DOUBT, FIRED, RESOLVED, Notice, Told
+
+STALE = 30_000  # ms
+OUTAGE = 20.0  # s without a row: must be said
+BLIP = 13.0  # s without a row: must not be said
+DOUBT_WITHIN = 20.0  # s from the last row
+BACK_WITHIN = 30.0  # s from the first row
+LATE = 3.0  # s that a message may take on a busy machine
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is watched of a symbol: `rate > threshold for hold` (ms)."""
+
+    threshold: Decimal = Decimal("0.001")
+    hold: int = 0
+
+    def holds(self, row: Row) -> bool | None:
+        return None if row.value is None else row.value > self.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How patiently the promises are read."""
+
+    patience: float = 60.0  # s for which a condition must be true to oblige
+    slack: float = 6.0  # s from a row to the message about it
+    stale: int = STALE  # ms, the program's setting
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A time in which a symbol was not as others are: delisted, say, or lied about by REST.
+
+    `ends`: its alert may have ended without a word. `until` is when the program must have noticed
+    that it is over; until then its rows oblige to nothing.
+    """
+
+    symbol: str
+    begun: float
+    until: float
+    ends: bool = False
+    rest_lies: bool = False
+
+    def covers(self, row: Row) -> bool:
+        return row.symbol == self.symbol and self.begun <= row.at <= self.until
+
+
+def problems(
+    rows: Sequence[Row],
+    told: Sequence[Told],
+    watched: Mapping[str, Watched],
+    terms: Terms,
+    spells: Sequence[Spell] = (),
+) -> list[str]:
+    """What is wrong with the alerts, in words; nothing where each is as it should be."""
+    true = [row for row in rows if not (row.rest and any(_lies(each, row) for each in spells))]
+    judged = [
+        _excused(each, spells)
+        for each in Judge(terms.stale).all(true)
+        if each.grade is not Grade.BAD
+    ]
+    wrong: list[str] = []
+    for symbol, watch in watched.items():
+        usable = [each for each in judged if each.row.symbol == symbol]
+        mine = [one for one in told if one.symbol == symbol]
+        ends = [each.begun for each in spells if each.ends and each.symbol == symbol]
+        wrong += _unjustified(usable, mine, watch, terms)
+        wrong += _out_of_turn(mine, ends)
+        wrong += _untold(usable, mine, watch, terms)
+    strangers = dict.fromkeys(one.symbol for one in told if one.symbol not in watched)
+    return wrong + [f"{symbol}: told, and nobody watches it" for symbol in strangers]
+
+
+def _lies(spell: Spell, row: Row) -> bool:
+    return spell.rest_lies and spell.covers(row)
+
+
+def _excused(judged: Judged, spells: Sequence[Spell]) -> Judged:
+    if any(spell.ends and spell.covers(judged.row) for spell in spells):
+        return Judged(judged.row, Grade.DOUBTFUL, "a contract that was not traded")
+    return judged
+
+
+def _unjustified(
+    usable: Sequence[Judged], told: Iterable[Told], watch: Watched, terms: Terms
+) -> Iterator[str]:
+    """Each message needs a row that was delivered shortly before, with its very value."""
+    for one in told:
+        wanted = one.kind == FIRED
+        positions = [
+            position
+            for position, each in enumerate(usable)
+            if each.row.at <= one.at
+            and each.row.value == one.value
+            and watch.holds(each.row) is wanted
+        ]
+        if not positions:
+            yield f"{_name(one)}: no row that may be believed says so"
+        elif one.at - usable[positions[-1]].row.at > terms.slack:
+            ago = one.at - usable[positions[-1]].row.at
+            yield f"{_name(one)}: the last row that says so came {ago:.1f} s before"
+        elif wanted and not any(_held(usable, at, watch, terms) for at in positions):
+            yield f"{_name(one)}: not held for {watch.hold} ms on any reading of the rows"
+
+
+def _held(usable: Sequence[Judged], position: int, watch: Watched, terms: Terms) -> bool:
+    """Whether the hold was over at a row on the most lenient reading."""
+    end = since = usable[position].row.event_time
+    for each in reversed(usable[:position]):
+        if since - each.row.event_time > terms.stale + MARGIN:
+            break
+        if watch.holds(each.row) is False and each.grade is Grade.GOOD:
+            break
+        since = min(since, each.row.event_time)
+    return end - since >= watch.hold
+
+
+def _out_of_turn(told: Iterable[Told], starts: Sequence[float]) -> Iterator[str]:
+    """Fired and resolved take turns, unless the alert ended in between without a word."""
+    on, before = False, float("-inf")
+    for one in told:
+        if any(before < start <= one.at for start in starts) and one.kind == FIRED:
+            on = False
+        if on == (one.kind == FIRED):
+            yield f"{_name(one)}: {'fired twice' if on else 'resolved without having fired'}"
+        on, before = one.kind == FIRED, one.at
+
+
+def _untold(
+    usable: Sequence[Judged], told: Sequence[Told], watch: Watched, terms: Terms
+) -> Iterator[str]:
+    """What was true on good rows for long enough must have been told."""
+    for begun, ended, truth in runs(usable, watch, terms):
+        least = terms.patience + (watch.hold / 1000 if truth else 0)
+        if ended - begun < least:
+            continue
+        before = [one for one in told if one.at < begun]
+        within = [one for one in told if begun <= one.at <= ended + terms.slack]
+        states = [bool(before) and before[-1].kind == FIRED, *(one.kind == FIRED for one in within)]
+        if truth not in states:
+            what = FIRED if truth else RESOLVED
+            yield (
+                f"{usable[0].row.symbol}: true on good rows for {ended - begun:.1f} s"
+                f" until {ended:.1f}, and never told as {what}"
+            )
+
+
+def runs(
+    usable: Sequence[Judged], watch: Watched, terms: Terms
+) -> Iterator[tuple[float, float, bool]]:
+    """The times from the first to the last of good rows that say the same, and what they say."""
+    begun = ended = 0.0
+    truth: bool | None = None
+    for each in usable:
+        says = watch.holds(each.row)
+        if each.grade is not Grade.GOOD and says is truth:
+            continue
+        broken = each.row.at - ended > (terms.stale - MARGIN) / 1000
+        if says is truth and not broken and each.grade is Grade.GOOD:
+            ended = each.row.at
+            continue
+        if truth is not None:
+            yield begun, ended, truth
+        begun = ended = each.row.at
+        truth = says if each.grade is Grade.GOOD else None
+    if truth is not None:
+        yield begun, ended, truth
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time without rows; `over` is None where it lasted to the end."""
+
+    begun: float
+    over: float | None
+
+    def lasted(self, end: float) -> float:
+        return (end if self.over is None else self.over) - self.begun
+
+
+def gaps(times: Iterable[float], begun: float, ended: float) -> list[Gap]:
+    """The times without rows that are longer than a blip, given when rows came."""
+    found, last = [], begun
+    for at in times:
+        if at - last > BLIP:
+            found.append(Gap(last, at))
+        last = at
+    if ended - last > BLIP:
+        found.append(Gap(last, None))
+    return found
+
+
+def wrong_notices(found: Sequence[Gap], said: Sequence[Notice], ended: float) -> list[str]:
+    """One doubt and one back for each outage, in time; none for anything shorter."""
+    wrong, left = [], list(said)
+    for gap in found:
+        until = ended if gap.over is None else gap.over
+        doubts = _take(left, DOUBT, gap.begun + 5, until + LATE)
+        backs = _take(left, BACK, until, until + BACK_WITHIN) if gap.over is not None else []
+        name = f"the outage of {gap.lasted(ended):.1f} s"
+        must = gap.lasted(ended) >= OUTAGE + (LATE if gap.over is None else 0)
+        if len(doubts) > 1 or (must and not doubts):
+            wrong.append(f"{name}: {len(doubts)} messages that the feed is in doubt")
+        if doubts and doubts[0].at - gap.begun > DOUBT_WITHIN + LATE:
+            wrong.append(f"{name}: said {doubts[0].at - gap.begun:.1f} s after the last row")
+        if len(backs) != (0 if gap.over is None else len(doubts)):
+            wrong.append(f"{name}: {len(backs)} messages that the feed is back")
+    wrong += [f"without an outage: {one.kind} at {one.at:.1f}: {one.text}" for one in left]
+    return wrong
+
+
+def _take(left: list[Notice], kind: str, begun: float, until: float) -> list[Notice]:
+    """Takes out the notices of a kind within a time."""
+    taken = [one for one in left if one.kind == kind and begun <= one.at <= until]
+    for one in taken:
+        left.remove(one)
+    return taken
+
+
+def _name(told: Told) -> str:
+    return f"{told.symbol} {told.kind} at {told.value:f} ({told.at:.1f})"
