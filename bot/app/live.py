@@ -233,13 +233,14 @@ class Live:
         self._collect(self.engine.changes())
 
     def _note(self, events: Sequence[Event]) -> None:
+        book = self.desk.book  # a rule may tell something and run out with the same rows
         self._collect(self.engine.changes())
         now, wall = self.now(), self.wall()
         finished = set()
         for event in events:
             self._metrics.events.labels(str(event.kind)).inc()
-            rule = self.desk.book.rule(event.rule_id)
-            if rule is None:  # it ran out with this very event
+            rule = book.rule(event.rule_id)
+            if rule is None:
                 continue
             self._draft.add_rows(
                 outbox_row_for(event, target, wall)

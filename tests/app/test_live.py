@@ -93,6 +93,14 @@ async def test_a_watch_that_has_run_its_course_leaves_and_what_it_told_is_sent(l
     assert (await around.store.load()).watches == ()
 
 
+async def test_what_a_rule_tells_in_the_frame_that_ends_it_is_sent() -> None:
+    around = await Around(watch("BTCUSDT,ETHUSDT rate > 0.1% until 1m")).start()
+    await around.row(0, LOW)
+    await around.live.take([tick(59, HIGH), tick(60, HIGH, "ETHUSDT")])
+    assert await around.told() == ["fired #1"]
+    assert around.desk.watches == {}
+
+
 async def test_what_cannot_be_recorded_is_kept_and_made_up_for() -> None:
     around = await Around(watch("BTCUSDT rate > 0.1%")).start()
     around.store.broken = True
