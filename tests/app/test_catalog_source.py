@@ -192,11 +192,11 @@ async def test_the_change_and_its_message_are_one_commit(place: VenuePlace) -> N
     commits: list[Commit] = []
     original = place.store.commit
 
-    async def commit(given: Commit) -> Committed:
-        commits.append(given)
-        return await original(given)
+    async def watched(commit: Commit) -> Committed:
+        commits.append(commit)
+        return await original(commit)
 
-    place.store.commit = commit  # type: ignore[method-assign]
+    place.store.commit = watched  # type: ignore[method-assign]
     place.rest.terms["BTCUSDT"] = (4, "0.02")
     await place.refresh()
     (both,) = commits

@@ -156,7 +156,7 @@ def test_the_recorded_answers_become_a_catalog() -> None:
         assert contracts["BTCUSDT"].contract_type == "PERPETUAL"
 
 
-NAMES = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+NAMES = st.text(st.characters(codec="utf-8"), max_size=20)
 LIMITS = st.one_of(
     st.none(),
     st.decimals(allow_nan=False, allow_infinity=False, places=8).map(str),

@@ -141,8 +141,9 @@ def test_changes_there_and_back_are_each_others_opposite() -> None:
             chosen = {name: draw.choice(states) for name in "ABCDEFGH"}
             contracts = {name: status for name, status in chosen.items() if status is not None}
             pair.append(catalog(contracts, {name: draw.choice([1, 4, 8]) for name in "ABCX"}))
-        there = {(c.symbol, c.news) for c in catalog_changes(*pair)}
-        back = {(c.symbol, c.news) for c in catalog_changes(*reversed(pair))}
+        first, second = pair
+        there = {(c.symbol, c.news) for c in catalog_changes(first, second)}
+        back = {(c.symbol, c.news) for c in catalog_changes(second, first)}
         for symbol, news in there:
             assert news not in opposite or any((symbol, o) in back for o in opposite[news])
 

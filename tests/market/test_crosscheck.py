@@ -88,8 +88,8 @@ def test_more_than_a_tenth_of_the_symbols_put_rest_in_doubt(
 ) -> None:
     names = [f"S{number}" for number in range(symbols)]
     stream = {name: row(name) for name in names}
-    bad = {name: {"mark": "300", "rate": "0.5"} for name in names[:wrong]}
-    rest = {name: row(name, **bad.get(name, {})) for name in names}
+    rest = {name: row(name) for name in names}
+    rest |= {name: row(name, mark="300", rate="0.5") for name in names[:wrong]}
     verdict = compare_sources(stream, rest)
     assert (verdict.compared, len(verdict.symbols)) == (symbols, wrong)
     assert verdict.trusts_rest is trusted
