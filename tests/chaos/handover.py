@@ -1,0 +1,176 @@
+"""Programs side by side on the same rows, in this process, so that what they took can be seen."""
+
+import asyncio
+import contextlib
+import io
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from bot.alerts.event import Event
+from bot.alerts.symbol import SymbolMemory
+from bot.app.desk import Desk
+from bot.app.rules_source import RulesSource
+from bot.app.run import Program, Wiring, build
+from bot.market.stream import StreamSettings
+from bot.market.tick import Tick
+from bot.notify.console import Console
+from bot.simulator.server import Simulator
+from bot.store.memory import MemoryStore
+from tests.app.program import ADMIN
+from tests.chaos.delivered import Grade, Judge, Row
+from tests.chaos.lane import WATCHED
+from tests.chaos.tap import Tap
+
+STALE = 30_000  # ms
+HOUR = 3600.0
+BASE = [
+    f'{{name: "of {symbol}", symbols: {symbol}, when: "rate > {watch.threshold}"'
+    + (f", for: {watch.hold // 1000}s}}" if watch.hold else "}")
+    for symbol, watch in WATCHED.items()
+]
+# With these there are more symbols than a connection of few streams carries.
+MORE = '{name: more, symbols: [SOLUSDT, BNBUSDT, ADAUSDT, LINKUSDT], when: "rate > 50%"}'
+ALL = '{name: everything, symbols: [ALL], when: "rate > 50%"}'
+
+
+class Moment(NamedTuple):
+    """One event, as far as two runs on the same rows must agree about it."""
+
+    kind: str
+    symbol: str
+    at: int
+    since: int
+
+
+@dataclass
+class Side:
+    """A program, its tap, and what it took and decided."""
+
+    name: str
+    program: Program
+    tap: Tap
+    rules: Path
+    taken: list[tuple[str, int]] = field(default_factory=list)
+    events: list[Moment] = field(default_factory=list)
+
+    def listen(self) -> None:
+        """Looks over the engine's shoulder."""
+        engine = self.program.engine
+        admit, on_frame, advance = engine._admit, engine.on_frame, engine.advance
+
+        def admitting(tick: Tick) -> SymbolMemory | None:
+            memory = admit(tick)
+            if memory is not None:
+                self.taken.append((tick.symbol, tick.event_time))
+            return memory
+
+        def deciding(ticks: Sequence[Tick]) -> list[Event]:
+            return self._noted(on_frame(ticks))
+
+        def advancing(now: int) -> list[Event]:
+            return self._noted(advance(now))
+
+        for name, listening in (
+            ("_admit", admitting),
+            ("on_frame", deciding),
+            ("advance", advancing),
+        ):
+            setattr(engine, name, listening)
+
+    def _noted(self, events: list[Event]) -> list[Event]:
+        self.events += [
+            Moment(str(event.kind), event.symbol, event.at, event.since) for event in events
+        ]
+        return events
+
+    async def use(self, *rules: str) -> None:
+        """Edits the rules file, and lets the program see it."""
+        write(self.rules, rules)
+        await self.program._look_at_rules()
+
+    def delivered(self, begun: float, ended: float) -> list[Row]:
+        """The rows of watched symbols that the program must have taken."""
+        judged = Judge(STALE).all(self.tap.rows)
+        return [
+            each.row
+            for each in judged
+            if each.grade is Grade.GOOD
+            and each.row.symbol in WATCHED
+            and begun <= each.row.at <= ended
+        ]
+
+    def wrong(self, begun: float, ended: float, undisturbed: "Side") -> list[str]:
+        """Rows lost, rows taken twice, rows from nowhere, events that differ."""
+        taken, came = set(self.taken), {(row.symbol, row.event_time) for row in self.tap.rows}
+        must = {(row.symbol, row.event_time) for row in self.delivered(begun, ended)}
+        span = {event_time for _, event_time in must}
+        found = {
+            "rows lost": sorted(must - taken),
+            "rows taken twice": sorted({one for one in taken if self.taken.count(one) > 1}),
+            "rows from nowhere": sorted(taken - came),
+            "rows that the other had": sorted(
+                {
+                    (symbol, time)
+                    for symbol, time in set(undisturbed.taken) - taken
+                    if symbol in WATCHED and min(span) < time < max(span)
+                }
+            ),
+            "events that differ": sorted(
+                set(self.told(min(span), max(span))) ^ set(undisturbed.told(min(span), max(span)))
+            ),
+        }
+        return [
+            f"{self.name}: {len(which)} {what}: {which[:5]}"
+            for what, which in found.items()
+            if which
+        ]
+
+    def told(self, begun: int, ended: int) -> list[Moment]:
+        """The events of a span of event times (ms)."""
+        return [each for each in self.events if begun <= each.at <= ended]
+
+
+def write(path: Path, rules: Sequence[str]) -> None:
+    path.write_text(
+        "version: 1\nrules:\n" + "".join(f"  - {rule}\n" for rule in rules), encoding="utf-8"
+    )
+
+
+@contextlib.asynccontextmanager
+async def a_side(
+    folder: Path,
+    venue: Simulator,
+    name: str,
+    *,
+    handover_after: float = 23 * HOUR,
+    streams: int = 200,
+    rules: Sequence[str] = BASE,
+) -> AsyncIterator[Side]:
+    """A program that runs; rows flow."""
+    path = folder / f"{name.replace(' ', '-').replace(',', '')}.yaml"
+    write(path, rules)
+    stop = asyncio.Event()
+    async with Tap(venue.port).listening() as tap:
+        wiring = Wiring(
+            store=MemoryStore(),
+            channel=Console(io.StringIO()),
+            api=None,
+            stream=StreamSettings(
+                tap.stream_url, handover_after=handover_after, streams_per_connection=streams
+            ),
+            rest_root=tap.rest_url,
+            source=RulesSource(path, named=True),
+            desk=Desk((ADMIN,), telegram=False),
+        )
+        async with build(wiring) as program:
+            side = Side(name, program, tap, path)
+            side.listen()
+            running = asyncio.create_task(program.run(stop))
+            try:
+                await tap.wait_for(lambda: len(tap.stream_rows()) > len(WATCHED), 20)
+                yield side
+            finally:
+                stop.set()
+                await running
