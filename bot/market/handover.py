@@ -22,6 +22,7 @@ class Connection(Protocol):
     carries: Subscriptions
 
 
+Wanted = frozenset[str] | None  # symbols in lower case; None for all
 AnyConnection = TypeVar("AnyConnection", bound=Connection)
 
 
@@ -50,17 +51,16 @@ class Overlap:
         for tick in ticks:
             self._first.setdefault(tick.symbol, tick.event_time)
 
-    def complete(self, plan: Sequence[str], now: float) -> bool:
-        """Whether the old connection may go."""
+    def complete(self, wanted: Wanted, now: float) -> bool:
+        """Whether the old connection may go; `wanted` are the symbols that must have moved."""
         if self._flows_since is None:
             return False
         if now - self._flows_since >= GIVEN_UP_AFTER:
             return True
-        return now - self._since >= self._compared_for and not self.missing(plan, now)
+        return now - self._since >= self._compared_for and not self.missing(wanted, now)
 
-    def missing(self, plan: Sequence[str], now: float) -> list[str]:
-        """The symbols that the plan wants, the old one brought lately, and that did not move."""
-        wanted = subjects(plan)
+    def missing(self, wanted: Wanted, now: float) -> list[str]:
+        """The wanted symbols that the old one brought lately and that did not move."""
         return [
             symbol
             for symbol, (event_time, arrived) in self._last.items()
@@ -132,7 +132,8 @@ class Pair(Generic[AnyConnection]):
         if not self._is_leaving(self.current, plan, now):
             self.successor = self._overlap = None
             return Turn(close=successor)
-        if self._overlap is not None and self._overlap.complete(plan, now):
+        wanted = _both(subjects(plan), subjects(self.current.carries.names))
+        if self._overlap is not None and self._overlap.complete(wanted, now):
             return self._take_over()
         return Turn()
 
@@ -144,3 +145,9 @@ class Pair(Generic[AnyConnection]):
     def _is_leaving(self, connection: AnyConnection, plan: Sequence[str], now: float) -> bool:
         expired = now - connection.started >= self._handover_after
         return connection.leaving or expired or not connection.carries.fits(plan)
+
+
+def _both(some: Wanted, others: Wanted) -> Wanted:
+    if some is None or others is None:
+        return others if some is None else some
+    return some & others

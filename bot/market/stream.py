@@ -8,7 +8,6 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -16,13 +15,16 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, W
 
 from bot.market.binance import BrokenFrameError, Frame, decode_frame, stream_request
 from bot.market.feed import FeedRecord, FeedStatus, LinkStatus
-from bot.market.handover import COMPARED_FOR, Pair
+from bot.market.handover import Pair
 from bot.market.inbox import Batch, Inbox, Received
 from bot.market.lag import Lag
 from bot.market.plan import NAMES_IN_ADDRESS, is_loopback, plan_streams, stream_address
 from bot.market.reconnect import ConnectPolicy, Problem, refusal
+from bot.market.stream_settings import StreamSettings
 from bot.market.subscriptions import Request, Subscriptions
 from bot.market.tick import Tick
+
+__all__ = ["MarketStream", "StreamSettings"]
 
 MAX_FRAME = 8 << 20  # bytes; the whole market is 0.2 MB
 LATE = 0.5  # s by which this program may oversleep before it doubts itself
@@ -30,22 +32,6 @@ REQUEST_SPACING = 0.2  # s; the venue cuts the line above ten messages a second,
 LOOK_EVERY, LOOK_CLOSER = 1.0, 0.1  # s between looks at the connections; during a handover
 MOST_LINKS = 2
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class StreamSettings:
-    """Where the stream is and how it is watched; times in seconds."""
-
-    route: str  # BINANCE_STREAM_URL: `/stream?streams=...` is appended
-    streams_per_connection: int = 200  # more symbols than that share the array stream
-    row_timeout: float = 8.0  # without a row for so long a connection counts as dead
-    handover_after: float = 23 * 3600.0 + 50 * 60.0  # the venue closes after 24 h
-    compared_for: float = COMPARED_FOR  # two connections stand side by side at least so long
-    ping_interval: float = 5.0
-    ping_timeout: float = 5.0
-    open_timeout: float = 5.0
-    close_timeout: float = 1.0
-    use_proxy: bool = True  # as the environment names it; never for loopback
 
 
 class MarketStream:
@@ -109,7 +95,7 @@ class MarketStream:
 
     def status(self) -> FeedStatus:
         links = tuple(
-            LinkStatus(link.opened_at, len(link.carries), link.rows)
+            LinkStatus(link.opened_at, len(link.carries.names), link.rows)
             for link in self._links
             if link.opened_at is not None
         )

@@ -4,7 +4,7 @@ Sources: the venue's page on live subscribing; measured 2026-10: names that do n
 acknowledged like any other and never deliver, and an error may come with or without its id.
 """
 
-from collections.abc import Sequence
+from collections.abc import KeysView, Sequence
 from dataclasses import dataclass
 
 from bot.market.binance import Answer
@@ -38,8 +38,10 @@ class Subscriptions:
         self._refused: set[str] = set()
         self._waiting: dict[int, Request] = {}  # for an answer, in the order of the requests
 
-    def __len__(self) -> int:
-        return len(self._asked)
+    @property
+    def names(self) -> KeysView[str]:
+        """The streams that were asked for and not left."""
+        return self._asked.keys()
 
     def opened(self, now: float) -> None:
         """The handshake is over: rows of the streams in the address may be expected."""

@@ -3,41 +3,16 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from bot.market.stream import MarketStream, StreamSettings
-from tests.market.rows import E0, frame, row, wrapped
-from tests.market.venue import RushedTime, Venue, venue
-
-
-async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Waits for a condition, with a deadline."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is waited for is no event of ours
-            await asyncio.sleep(0.005)
-
-
-@asynccontextmanager
-async def running(stream: MarketStream) -> AsyncIterator[MarketStream]:
-    task = asyncio.create_task(stream.run())
-    try:
-        yield stream
-        assert not task.done(), task.exception()
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-def stream_to(double: Venue, symbols: list[str] | None = None, **changes: Any) -> MarketStream:
-    now = RushedTime()
-    settings = StreamSettings(double.route, **{"close_timeout": 0.2, **changes})
-    return MarketStream(settings, symbols, monotonic=now, sleep=now.sleep)
+from tests.market.rows import frame, row, wrapped
+from tests.market.streaming import running, stream_to, until
+from tests.market.venue import RushedTime, venue
 
 
 async def test_the_ticks_of_a_frame_are_one_batch() -> None:
@@ -96,7 +71,8 @@ async def test_a_slow_consumer_sees_the_present_and_never_a_backlog() -> None:
         assert sorted(one.symbol for one in batch.ticks) == sorted(double.symbols)
         status = stream.status()
         assert status.conflated == status.rows - 3
-        assert {one.event_time for one in batch.ticks} == {E0 + status.rows // 3}
+        assert len({one.event_time for one in batch.ticks}) == 1
+        assert double.event_time - batch.ticks[0].event_time < 10
 
 
 async def test_a_connection_that_is_silent_with_live_pongs_is_replaced() -> None:
@@ -107,7 +83,10 @@ async def test_a_connection_that_is_silent_with_live_pongs_is_replaced() -> None
             begin = time.monotonic()
             await until(lambda: stream.status().connects >= 2)
             assert time.monotonic() - begin < 4  # half of what the setting is by default
-            assert stream.status().problem == "the connection is open, but no row came for 0.3 s"
+            assert stream.status().problem == (
+                "the connection is open, but no row came for 0.3 s; does BINANCE_STREAM_URL end in"
+                " /market, and are the symbols' names right?"
+            )
             assert stream.status().last_row is None
             double.mute = False
             async with asyncio.timeout(30):
@@ -168,7 +147,8 @@ async def test_a_server_that_accepts_and_closes_is_not_stormed() -> None:
         ((429, {"Retry-After": "77"}), "too many requests (HTTP 429); waiting 77 s", 77),
         ((418, {}), "banned this address for a while (HTTP 418); waiting 120 s", 120),
         ((503, {}), "the venue has a fault (HTTP 503)", 0),
-        ((404, {}), "is BINANCE_STREAM_URL right?", 30),
+        ((404, {}), "is BINANCE_STREAM_URL right?", 0),
+        ((302, {"Location": "/elsewhere"}), "(HTTP 302)", 0),
     ],
 )
 async def test_a_refusal_is_named_and_survived(
@@ -183,6 +163,7 @@ async def test_a_refusal_is_named_and_survived(
             await until(lambda: stream.status().connects >= 2)
             assert words in stream.status().problem
             assert now() - begin >= least
+            assert len(double.addresses) <= stream.status().connects  # also where it redirects
             double.refuse = None
             async with asyncio.timeout(30):
                 assert (await stream.next_batch()).ticks
@@ -220,29 +201,6 @@ async def test_a_handshake_that_never_ends_times_out() -> None:
         assert "timed out" in stream.status().problem
 
 
-async def test_symbols_move_from_array_to_single_streams_and_back_without_a_gap() -> None:
-    async with venue() as double, running(stream_to(double)) as stream:
-        await until(lambda: stream.status().rows)
-        double.mute_names = {"btcusdt@markPrice@1s"}
-        stream.set_symbols(["BTCUSDT"], every_second=True)
-        await until(lambda: double.requests)
-        rows = stream.status().rows
-        await until(lambda: stream.status().rows > rows + 9)
-        assert [one["method"] for one in double.requests] == ["SUBSCRIBE"]  # the array still pays
-        double.mute_names = set()
-        await until(lambda: len(double.requests) == 2)
-        stream.set_symbols(None, every_second=False)
-        await until(lambda: len(double.requests) == 4)
-        assert [(one["method"], one["params"]) for one in double.requests] == [
-            ("SUBSCRIBE", ["btcusdt@markPrice@1s"]),
-            ("UNSUBSCRIBE", ["!markPrice@arr@1s"]),
-            ("SUBSCRIBE", ["!markPrice@arr"]),
-            ("UNSUBSCRIBE", ["btcusdt@markPrice@1s"]),
-        ]
-        assert [one["id"] for one in double.requests] == [1, 2, 3, 4]
-        assert stream.status().connects == 1
-
-
 async def test_many_symbols_are_asked_for_in_portions_and_slowly() -> None:
     symbols = [f"S{number}USDT" for number in range(520)]
     async with venue() as double:
@@ -253,7 +211,7 @@ async def test_many_symbols_are_asked_for_in_portions_and_slowly() -> None:
             await until(lambda: len(double.requests) == 3)
             sizes = [len(one["params"]) for one in double.requests]
             assert sizes == [200, 200, 20]
-            assert double.request_times[-1] - begin >= 0.6  # three times 0.2 s
+            assert double.clients[0].request_times[-1] - begin >= 0.6  # three times 0.2 s
             seen: set[str] = set()
             async with asyncio.timeout(30):
                 while len(seen) < 520:
@@ -271,34 +229,6 @@ async def test_a_plan_made_while_the_line_was_down_is_used_by_the_next_connectio
             async with asyncio.timeout(30):
                 assert {one.symbol for one in (await stream.next_batch()).ticks} == {"ETHUSDT"}
             assert double.addresses[-1] == "/market/stream?streams=ethusdt@markPrice@1s"
-
-
-async def test_before_the_venues_end_a_second_connection_takes_over() -> None:
-    async with venue() as double, running(stream_to(double, handover_after=0.6)) as stream:
-        gaps, last, most = [], time.monotonic(), 0
-        async with asyncio.timeout(30):
-            while stream.status().connects < 3 or len(double.connected) > 1:
-                await stream.next_batch()
-                gaps.append(time.monotonic() - last)
-                last, most = time.monotonic(), max(most, len(double.connected))
-        assert most == 2
-        assert max(gaps[1:]) < 5  # rows come each 0.01 s
-        assert stream.status().problem == ""
-        assert stream.status().connected_since is not None
-
-
-async def test_a_successor_without_rows_does_not_replace_a_connection_that_has_them() -> None:
-    async with venue() as double:
-        stream = stream_to(double, handover_after=0.3, row_timeout=0.5)
-        async with running(stream):
-            await until(lambda: stream.status().rows)
-            (first,) = double.connected
-            double.refuse = (503, {})
-            await until(lambda: len(double.addresses) >= 4)
-            assert double.connected == [first]
-            assert "HTTP 503" in stream.status().problem
-            double.refuse = None
-            await until(lambda: double.connected and first not in double.connected)
 
 
 async def test_odd_frames_are_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,26 +17,42 @@ from websockets.http11 import Request, Response
 from tests.market.rows import E0, row, wrapped
 
 
+@dataclass(eq=False)
+class Client:
+    """One connection, as the server sees it."""
+
+    connection: ServerConnection
+    streams: list[str]
+    most_streams: int
+    request_times: list[float] = field(default_factory=list)
+
+
 class Venue:
-    """Sends a row of every subscribed symbol each `pause` seconds; faults are attributes."""
+    """Pushes a row of every subscribed symbol each `pause` seconds; faults are attributes.
+
+    All connections get the same rows. E grows by one with each push.
+    """
 
     def __init__(self) -> None:
         self.pause = 0.01
         self.symbols = ["BTCUSDT", "ETHUSDT", "币安人生USDT"]  # what the array stream carries
         self.mute = False  # acks and pongs, but no rows
         self.mute_names: set[str] = set()
+        self.mute_new = False  # no rows on connections that are opened from now on
         self.close_at_once = False
         self.refuse: tuple[int, dict[str, str]] | None = None
-        self.deaf = False  # reads nothing more: no pongs
+        self.refuse_names: dict[str, Any] = {}  # a SUBSCRIBE with one of these: this answer
+        self.deaf = False  # reads and writes nothing more: no pongs
         self.first: list[bytes] = []  # sent before any row
         self.addresses: list[str] = []
-        self.connected: list[ServerConnection] = []
+        self.connected: list[Client] = []
+        self.clients: list[Client] = []  # every one there ever was
+        self.most_connected = 0
         self.requests: list[dict[str, Any]] = []
-        self.request_times: list[float] = []
         self.sent: dict[str, int] = {}  # rows by stream
         self.port = 0
-        self.over = asyncio.Event()
-        self._event_time = E0
+        self.event_time = E0
+        self._muted: set[Client] = set()
 
     @property
     def route(self) -> str:
@@ -49,52 +66,72 @@ class Venue:
         return Response(status, "Refused", Headers(headers), b"no")
 
     async def handle(self, connection: ServerConnection) -> None:
-        self.connected.append(connection)
+        query = parse_qs(urlsplit(connection.request.path if connection.request else "").query)
+        streams = [name for name in query.get("streams", [""])[0].split("/") if name]
+        client = Client(connection, streams, len(streams))
+        self.clients.append(client)
         if self.close_at_once:
             await connection.close(1008, "Too many requests")
             return
-        query = parse_qs(urlsplit(connection.request.path if connection.request else "").query)
-        streams = [name for name in query.get("streams", [""])[0].split("/") if name]
-        listener = asyncio.create_task(self._listen(connection, streams))
-        try:
-            with suppress(ConnectionClosed):
-                for body in self.first:
-                    await connection.send(body.decode())
-                await self._speak(connection, streams)
-        finally:
-            listener.cancel()
-            self.connected.remove(connection)
-
-    async def _listen(self, connection: ServerConnection, streams: list[str]) -> None:
+        if self.mute_new:
+            self._muted.add(client)
         with suppress(ConnectionClosed):
+            for body in self.first:
+                await connection.send(body.decode())
+            self.connected.append(client)
+            self.most_connected = max(self.most_connected, len(self.connected))
             async for message in connection:
-                body = json.loads(message)
-                self.requests.append(body)
-                self.request_times.append(time.monotonic())
-                for name in body["params"]:
-                    if body["method"] == "SUBSCRIBE":
-                        streams.append(name)
-                    else:
-                        streams.remove(name)
-                await connection.send(json.dumps({"result": None, "id": body["id"]}))
+                await self._obey(client, json.loads(message))
+        if client in self.connected:
+            self.connected.remove(client)
 
-    async def _speak(self, connection: ServerConnection, streams: list[str]) -> None:
+    async def _obey(self, client: Client, body: dict[str, Any]) -> None:
+        self.requests.append(body)
+        client.request_times.append(time.monotonic())
+        refused = [self.refuse_names[name] for name in body["params"] if name in self.refuse_names]
+        if refused and body["method"] == "SUBSCRIBE":
+            with_id = {"id": body["id"]} if "error" in refused[0] else {}
+            await client.connection.send(json.dumps({**refused[0], **with_id}))
+            return
+        for name in body["params"]:
+            if body["method"] == "SUBSCRIBE":
+                client.streams.append(name)
+            elif name in client.streams:
+                client.streams.remove(name)
+        client.most_streams = max(client.most_streams, len(client.streams))
+        await client.connection.send(json.dumps({"result": None, "id": body["id"]}))
+
+    async def push_forever(self) -> None:
         while True:
             await asyncio.sleep(self.pause)
-            if self.deaf:
-                connection.transport.pause_reading()
-                await self.over.wait()
-                connection.transport.abort()
-            self._event_time += 1
-            for name in [] if self.mute else list(streams):
-                if name not in self.mute_names:
-                    await connection.send(self._frame(name).decode(), text=True)
-                    self.sent[name] = self.sent.get(name, 0) + 1
+            self.event_time += 1
+            for client in list(self.connected):
+                if self.deaf:
+                    client.connection.transport.pause_reading()
+                elif not self.mute and client not in self._muted:
+                    with suppress(ConnectionClosed):
+                        await self._push(client)
+
+    async def _push(self, client: Client) -> None:
+        for name in list(client.streams):
+            if name not in self.mute_names:
+                await client.connection.send(self._frame(name).decode(), text=True)
+                self.sent[name] = self.sent.get(name, 0) + 1
+
+    async def say(self, body: bytes) -> None:
+        """Sends a frame to all that are connected."""
+        for client in list(self.connected):
+            await client.connection.send(body.decode())
+
+    def reset(self) -> None:
+        """Breaks off all connections."""
+        for client in self.connected:
+            client.connection.transport.abort()
 
     def _frame(self, name: str) -> bytes:
         if name.startswith("!"):
-            return wrapped([row(s=one, E=self._event_time) for one in self.symbols], name)
-        return wrapped(row(s=name.partition("@")[0].upper(), E=self._event_time), name)
+            return wrapped([row(s=one, E=self.event_time) for one in self.symbols], name)
+        return wrapped(row(s=name.partition("@")[0].upper(), E=self.event_time), name)
 
 
 @asynccontextmanager
@@ -105,10 +142,12 @@ async def venue() -> AsyncIterator[Venue]:
         double.handle, "127.0.0.1", 0, process_request=double.answer, close_timeout=0.1
     ) as server:
         double.port = server.sockets[0].getsockname()[1]
+        pushing = asyncio.create_task(double.push_forever())
         try:
             yield double
         finally:
-            double.over.set()
+            pushing.cancel()
+            double.reset()
 
 
 class RushedTime:
