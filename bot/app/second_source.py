@@ -38,6 +38,7 @@ class SecondSource:
     ) -> None:
         """`seed` takes ticks that were not in the stream; `monotonic` tells seconds."""
         self.wanted: frozenset[str] | None = frozenset()  # symbols of the rules; None: all
+        self.ready = asyncio.Event()  # rows are taken: before, a catalog may still be missing
         self.quotes: Mapping[str, Tick] = {}  # the market as it was last seen by REST
         self._live = live
         self._stream = stream
@@ -73,6 +74,7 @@ class SecondSource:
 
     async def run(self) -> None:
         """Looks each second whether to ask, for ever; what goes wrong once does not end it."""
+        await self.ready.wait()
         while True:
             await asyncio.sleep(LOOK_EVERY)
             try:

@@ -52,6 +52,7 @@ class Venue:
 
     async def consume(self) -> None:
         """Takes batches as they come, for ever; what goes wrong with one does not end the feed."""
+        self.second.ready.set()
         async for batch in self._stream.batches():
             try:
                 await self._take(batch)

@@ -1,6 +1,8 @@
 """REST beside the stream: what it brings, when it is asked, and what a difference leads to."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
@@ -160,3 +162,20 @@ async def test_people_who_look_at_the_market_share_one_request(place: VenuePlace
     for _ in range(3):
         await place.venue.quote()
     assert place.rest.asked["premiumIndex"] == 1
+
+
+async def test_nothing_is_asked_before_rows_may_be_taken(place: VenuePlace) -> None:
+    """A rate means nothing without the catalog, which is waited for first."""
+    await place.use(rule("rate > 0.1%"))
+    place.seconds += 60
+    running = asyncio.create_task(place.venue.second.run())
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(running), 1.3)
+    assert place.rest.asked["premiumIndex"] == 0
+    consuming = asyncio.create_task(place.venue.consume())
+    async with asyncio.timeout(5):
+        while not place.rest.asked["premiumIndex"]:  # noqa: ASYNC110 - the double counts
+            await asyncio.sleep(0.02)
+    for task in (running, consuming):
+        task.cancel()
+    await asyncio.gather(running, consuming, return_exceptions=True)
