@@ -46,6 +46,7 @@ class Figures:
         metrics.rows.inc(self._new("rows", "", status.rows))
         metrics.conflated.inc(self._new("conflated", "", status.conflated))
         metrics.connects.inc(self._new("connects", "", status.connects))
+        metrics.reconnects.inc(self._new("reconnects", "", status.reconnects))
         metrics.handovers.inc(self._new("handovers", "", status.handovers))
         for reason, count in self._passed_over(status).items():
             metrics.dropped.labels(reason).inc(self._new("dropped", reason, count))
@@ -55,6 +56,9 @@ class Figures:
         for result, count in self._heartbeat.results.items():
             metrics.heartbeats.labels(result).inc(self._new("heartbeats", result, count))
         self._take_feed(status)
+        if (recording := self._vitals.recording()) is not None:
+            metrics.recording_bytes.set(recording.size)
+            metrics.recording_missed.inc(self._new("missed", "", recording.missed))
         metrics.firing.set(sum(1 for _ in self._engine.on()))
         metrics.faults.set(len(self._faults.present))
         metrics.ready.set(ready(self._vitals.work()).ok)

@@ -68,9 +68,11 @@ class Recorder:
         self.told: _Told = _log_trouble
         self.frames = 0
         self.rows_taken = 0
+        self.missed = 0  # entries that the recording lacks
         self._wall = wall
         self._every = rotation.every
         self._head = file.head
+        self._file = file
         self._engine: Engine | None = None
         self._with_rules = with_rules
         self._key = b""
@@ -93,6 +95,7 @@ class Recorder:
         at = self._wall()
         if self._head is None:
             self._head = Head(secrets.token_hex(8), 0, at // 1000, program=__version__)
+            self._file.head = self._head
             self.writer.put([control_line(at, "head", self._head)])
         self.writer.make(self._start_lines(at, restored, self._in_force_lines(at)))
         self._book = engine.rules
@@ -194,6 +197,7 @@ class Recorder:
             self._miss(frames)
 
     def _miss(self, frames: int) -> None:
+        self.missed += 1
         gap = self._missing or Missing(0, 0)
         self._missing = Missing(gap.frames + frames, gap.decisions + 1)
 

@@ -198,7 +198,7 @@ class Program:
         if wiring.recorder is not None:
             wiring.recorder.told = self._recording
             wiring.recorder.start(self.engine, restored(saved), self._alias_key)
-            self.world.recording = str(wiring.recorder.path)
+            self.vitals.recorder = wiring.recorder
         self.vitals.catalog_at = lambda: self.venue.catalog.taken_at
         self.vitals.by_rest = lambda: self.venue.second.by_rest
         self.heartbeat = heartbeat

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from bot.alerts.engine import Engine
 from bot.app.faults import Faults
+from bot.app.recorder import Recorder
+from bot.chat.world import RecordingView
 from bot.market.stream import MarketStream
 from bot.notify.notifier import Notifier
 from bot.notify.port import DATABASE, TOKEN, UNREACHABLE
@@ -37,6 +39,7 @@ class Vitals:
         """`now` is the venue's clock, ms."""
         self.feed = stream.status
         self.is_telegram = is_telegram
+        self.recorder: Recorder | None = None
         self.polled: Callable[[], float | None] = _never  # when Telegram last answered a poll
         self.catalog_at: Callable[[], float | None] = _never  # when it was last taken
         self.by_rest: Callable[[], frozenset[str]] = frozenset  # symbols with values by REST
@@ -65,6 +68,16 @@ class Vitals:
     def sent_age(self) -> float | None:
         """Seconds since the last message was sent."""
         return _age(self._delivery.sent_at)
+
+    def recording(self) -> RecordingView | None:
+        """How the recording fares; None where there is none."""
+        recorder = self.recorder
+        if recorder is None:
+            return None
+        writer = recorder.writer
+        return RecordingView(
+            recorder.path.name, writer.written, recorder.missed, writer.problem or ""
+        )
 
     def work(self) -> Work:
         newest = max(

@@ -39,7 +39,6 @@ class LiveWorld:
         self.bot_name = ""
         self._began = time.monotonic()
         self.waiting = 0  # outbox rows, as last counted
-        self.recording = ""  # where to
         self.quotes: dict[str, Tick] = {}  # of symbols that no stream brings
         self.grouped: dict[tuple[int, int], Written | None] = {}  # fetched for one press
         self._engine = engine
@@ -96,7 +95,7 @@ class LiveWorld:
             file_rules=len(self._desk.book.file_rules),
             watches=len(self._desk.watches),
             firing=sum(1 for _ in self._engine.on()),
-            recording=self.recording,
+            recording=self._vitals.recording(),
             faults=tuple(text for kind, text in self._faults.present.items() if kind not in _SHOWN),
         )
 

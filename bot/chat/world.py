@@ -63,6 +63,16 @@ class SenderView:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingView:
+    """Where the market is recorded to, how large the file is (bytes), what it lacks, and why."""
+
+    file: str
+    size: int = 0
+    missed: int = 0  # entries
+    problem: str = ""  # why nothing can be written now
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """How the program fares; `running` is ms."""
 
@@ -73,7 +83,7 @@ class Status:
     file_rules: int
     watches: int
     firing: int
-    recording: str = ""  # where to; "" where nothing is recorded
+    recording: RecordingView | None = None
     faults: tuple[Words, ...] = ()  # what is wrong now, HTML
 
 

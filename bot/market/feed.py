@@ -49,7 +49,8 @@ class FeedStatus:
     unanswered: tuple[str, ...] = ()  # streams that were asked for and never gave a row
     handovers: int = 0  # connections that took over from one that was still open
     handed_over_at: float | None = None
-    reconnected_at: float | None = None  # when a connection was last opened for a lost one
+    reconnects: int = 0  # connections opened for a lost one
+    reconnected_at: float | None = None  # when the last of them was
     reconnect_reason: str = ""  # why that one was lost
     next_connect: float | None = None  # when the next attempt is due, while one waits
 
@@ -93,6 +94,7 @@ class FeedRecord:
         self.connects = 0
         self.handovers = 0
         self.handed_over_at: float | None = None
+        self.reconnects = 0
         self.reconnected_at: float | None = None
         self.reconnect_reason = ""
         self.next_connect: float | None = None
@@ -114,6 +116,7 @@ class FeedRecord:
     def opened(self, now: float) -> None:
         """The connection that counts is open."""
         if self._lost:
+            self.reconnects += 1
             self.reconnected_at, self.reconnect_reason, self._lost = now, self._lost, ""
 
     def handed_over(self, now: float) -> None:
@@ -198,6 +201,7 @@ class FeedRecord:
             unanswered=tuple(sorted(self._unanswered)),
             handovers=self.handovers,
             handed_over_at=self.handed_over_at,
+            reconnects=self.reconnects,
             reconnected_at=self.reconnected_at,
             reconnect_reason=self.reconnect_reason,
             next_connect=self.next_connect,

@@ -34,6 +34,8 @@ class Metrics:
     reconnects: Counter  # connections opened to replace a lost one
     handovers: Counter  # connections that took over from one still open
     catalog_age: Gauge  # since the catalog was taken
+    recording_bytes: Gauge  # size of the present file of the recording
+    recording_missed: Counter  # entries that the recording lacks
     heartbeats: Counter  # calls of HEARTBEAT_URL, by result
     faults: Gauge  # faults that the admins were told of and that last
     ready: Gauge  # 1 as long as /readyz says so
@@ -84,6 +86,8 @@ def build_metrics(version: str) -> Metrics:
         reconnects=counter("stream_reconnects", "Connections opened in place of a lost one"),
         handovers=counter("stream_handovers", "Connections that took over from an open one"),
         catalog_age=gauge("catalog_age_seconds", "Since the catalog was taken"),
+        recording_bytes=gauge("recording_bytes", "Size of the present file of the recording"),
+        recording_missed=counter("recording_missed", "Entries that the recording lacks"),
         heartbeats=counter("heartbeats", "Calls of HEARTBEAT_URL", "result"),
         faults=gauge("faults_active", "Faults that last"),
         ready=gauge("ready", "1 as long as rows flow and messages can be sent"),

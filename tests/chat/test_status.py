@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bot.chat.access import Access
-from bot.chat.world import FeedView, LinkView, SenderView
+from bot.chat.world import FeedView, LinkView, RecordingView, SenderView
 from bot.notify.markup import units
 from tests.chat.world import ADMIN, GUEST, STATUS, FakeWorld, said
 from tests.doubles.telegram_html import parse_html
@@ -47,6 +47,7 @@ def test_all_is_well_in_english() -> None:
         "Telegram: answered 2s ago",
         "Last message: none since the start",
         "Waiting to be sent: 4",
+        "Recording: off",
         "Rules: 2 of the file, 3 watches, 1 firing",
         "Version 0.1.0, running for 1h",
     ]
@@ -66,6 +67,7 @@ def test_all_is_well_in_chinese() -> None:
         "Telegram：2s 前有响应",
         "最近一条消息：启动后尚未发送",
         "待发送：4",
+        "录制：未开启",
         "规则：文件 2 条，监控 3 条，触发中 1 个",
         "版本 0.1.0，已运行 1h",
     ]
@@ -188,6 +190,31 @@ def test_what_is_the_matter_with_sending_is_said(
     assert chinese in answer(WELL, sender, language="zh")
 
 
+RECORDINGS = [
+    (None, "Recording: off", "录制：未开启"),
+    (
+        RecordingView("a.zst", 1_250_000),
+        "Recording: a.zst, 1.2 MB\nRules",
+        "录制：a.zst，1.2 MB\n规则",
+    ),
+    (
+        RecordingView("a.zst", 0, 12, "No space left on device"),
+        "0.0 MB\n⚠️ Entries that it lacks: 12\n❌ It cannot be written: No space",
+        "0.0 MB\n⚠️ 录制缺失：12 条\n❌ 录制无法写入：No space",
+    ),
+]
+
+
+@pytest.mark.parametrize(("recording", "english", "chinese"), RECORDINGS)
+def test_how_the_recording_fares_is_said(
+    recording: RecordingView | None, english: str, chinese: str
+) -> None:
+    for language, words in (("en", english), ("zh", chinese)):
+        world = FakeWorld()
+        world.present = replace(STATUS, recording=recording)
+        assert words in said(world.say("/status", language=language))
+
+
 def test_others_hear_of_the_data_and_not_of_the_program() -> None:
     text = answer(replace(WELL, stale=("SOLUSDT",), problem="", reconnect_age=1), user=GUEST)
     assert text.splitlines()[-1] == "⚠️ Stale: 1 (SOLUSDT)"
@@ -203,7 +230,7 @@ def test_everything_at_once_is_one_message(language: str) -> None:
     )  # fmt: skip
     long = "⚠️ <b>Broken</b>\n<pre>" + "a &lt; b " * 200 + "</pre>"
     world.present = replace(
-        STATUS, feed=feed, faults=(lambda _: long,) * 20, recording="/data/a<b>.zst"
+        STATUS, feed=feed, faults=(lambda _: long,) * 20, recording=RecordingView("a<b>.zst")
     )
     [written] = world.say("/status", language=language).replies
     assert units(parse_html(written.text).text) <= 4096

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot.chat.answer import Answer, Call, reply
-from bot.chat.world import FeedView, SenderView, Status, World
+from bot.chat.world import FeedView, RecordingView, SenderView, Status, World
 from bot.locale import Translate, formats
 from bot.locale.reasons import reason
 from bot.notify.markup import escape, plain_text
@@ -21,7 +21,8 @@ def status(call: Call, world: World) -> Answer:
     lines = [*_feed_lines(present.feed, _), *_symbol_lines(present.feed, _)]
     if call.access.is_admin(call.request):
         lines += _connection_lines(present.feed, _)
-        lines += ["", *_sender_lines(present.sender, _), *_program_lines(present, _)]
+        lines += ["", *_sender_lines(present.sender, _)]
+        lines += [*_recording_lines(present.recording, _), *_program_lines(present, _)]
         lines += [_fault_line(words(_)) for words in present.faults[:_FAULTS]]
     return reply("\n".join(lines))
 
@@ -120,7 +121,7 @@ def _sender_lines(sender: SenderView, _: Translate) -> list[str]:
 
 
 def _program_lines(present: Status, _: Translate) -> list[str]:
-    lines = [
+    return [
         _("Rules: {rules} of the file, {watches} watches, {firing} firing").format(
             rules=present.file_rules, watches=present.watches, firing=present.firing
         ),
@@ -128,8 +129,18 @@ def _program_lines(present: Status, _: Translate) -> list[str]:
             version=escape(present.version), time=formats.duration(present.running)
         ),
     ]
-    if present.recording:
-        lines.insert(1, _("Recording: {file}").format(file=escape(present.recording)))
+
+
+def _recording_lines(recording: RecordingView | None, _: Translate) -> list[str]:
+    if recording is None:
+        return [_("Recording: off")]
+    size = f"{recording.size / 1e6:.1f}"
+    lines = [_("Recording: {file}, {size} MB").format(file=escape(recording.file), size=size)]
+    if recording.missed:
+        lines.append(_("⚠️ Entries that it lacks: {count}").format(count=recording.missed))
+    if recording.problem:
+        text = _("❌ It cannot be written: {reason}")
+        lines.append(text.format(reason=escape(recording.problem)))
     return lines
 
 
