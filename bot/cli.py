@@ -131,7 +131,7 @@ def replay(
 
 
 @app.command()
-def simulate(
+def simulate(  # noqa: PLR0913, PLR0917 - one for each option
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8090,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     symbols: Annotated[int, typer.Option(min=1, help="How many symbols.")] = 330,
