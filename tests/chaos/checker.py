@@ -9,7 +9,9 @@ from tests.chaos.told import BACK, DOUBT, FIRED, RESOLVED, Notice, Told
 
 STALE = 30_000  # ms
 OUTAGE = 20.0  # s without a row: must be said
-BLIP = 13.0  # s without a row: must not be said
+BLIP = 13.0  # s without a row: anything shorter must not be said
+PAUSE = 6.0  # s without a row: they do not flow
+BACK_AT_ONCE = 15.0  # s of rows after which the feed may count as back
 DOUBT_WITHIN = 20.0  # s from the last row
 BACK_WITHIN = 30.0  # s from the first row
 LATE = 3.0  # s that a message may take on a busy machine
@@ -182,39 +184,75 @@ class Gap:
     begun: float
     over: float | None
 
-    def lasted(self, end: float) -> float:
-        return (end if self.over is None else self.over) - self.begun
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Gaps between which rows did not flow for long enough for the feed to be back surely.
+
+    `doubts` is how often that may be said at least and at most.
+    """
+
+    begun: float
+    over: float | None
+    doubts: tuple[int, int]
 
 
 def gaps(times: Iterable[float], begun: float, ended: float) -> list[Gap]:
-    """The times without rows that are longer than a blip, given when rows came."""
+    """The times without rows that are more than a pause, given when rows came."""
     found, last = [], begun
     for at in times:
-        if at - last > BLIP:
+        if at - last > PAUSE:
             found.append(Gap(last, at))
         last = at
-    if ended - last > BLIP:
+    if ended - last > PAUSE:
         found.append(Gap(last, None))
     return found
+
+
+def outages(found: Sequence[Gap], ended: float) -> list[Outage]:
+    """What must be said of gaps, and what may: the feed is back when rows flowed for a while."""
+    made: list[Outage] = []
+    for gap in found:
+        lasted = (ended if gap.over is None else gap.over) - gap.begun
+        least = int(lasted >= OUTAGE + (LATE if gap.over is None else 0))
+        most = int(lasted >= BLIP)
+        before = made[-1] if made else None
+        if before is None or before.over is None or gap.begun - before.over >= BACK_WITHIN + LATE:
+            made.append(Outage(gap.begun, gap.over, (least, most)))
+            continue
+        again = most if gap.begun - before.over >= BACK_AT_ONCE else 0
+        doubts = (max(before.doubts[0], least), max(before.doubts[1] + again, most))
+        made[-1] = Outage(before.begun if before.doubts[1] else gap.begun, gap.over, doubts)
+    return [each for each in made if each.doubts[1]]
 
 
 def wrong_notices(found: Sequence[Gap], said: Sequence[Notice], ended: float) -> list[str]:
     """One doubt and one back for each outage, in time; none for anything shorter."""
     wrong, left = [], list(said)
-    for gap in found:
-        until = ended if gap.over is None else gap.over
-        doubts = _take(left, DOUBT, gap.begun + 5, until + LATE)
-        backs = _take(left, BACK, until, until + BACK_WITHIN) if gap.over is not None else []
-        name = f"the outage of {gap.lasted(ended):.1f} s"
-        must = gap.lasted(ended) >= OUTAGE + (LATE if gap.over is None else 0)
-        if len(doubts) > 1 or (must and not doubts):
+    for outage in outages(found, ended):
+        until = ended if outage.over is None else outage.over
+        name = f"the outage from {outage.begun:.1f} to {until:.1f}"
+        doubts = _take(left, DOUBT, outage.begun, until + LATE)
+        backs = _take(left, BACK, outage.begun, until + BACK_WITHIN + LATE)
+        least, most = outage.doubts
+        if not least <= len(doubts) <= most:
             wrong.append(f"{name}: {len(doubts)} messages that the feed is in doubt")
-        if doubts and doubts[0].at - gap.begun > DOUBT_WITHIN + LATE:
-            wrong.append(f"{name}: said {doubts[0].at - gap.begun:.1f} s after the last row")
-        if len(backs) != (0 if gap.over is None else len(doubts)):
+        if least == most == 1 and doubts and doubts[0].at - outage.begun > DOUBT_WITHIN + LATE:
+            wrong.append(f"{name}: said {doubts[0].at - outage.begun:.1f} s after the last row")
+        over = outage.over is not None and outage.over + BACK_WITHIN + LATE <= ended
+        if not len(doubts) - (not over) <= len(backs) <= len(doubts):
             wrong.append(f"{name}: {len(backs)} messages that the feed is back")
+        wrong += [
+            f"{name}: said to be back at {one.at:.1f}, while no rows came"
+            for one in backs
+            if any(_within(gap, one.at, ended) for gap in found)
+        ]
     wrong += [f"without an outage: {one.kind} at {one.at:.1f}: {one.text}" for one in left]
     return wrong
+
+
+def _within(gap: Gap, at: float, ended: float) -> bool:
+    return gap.begun + LATE < at < (ended if gap.over is None else gap.over)
 
 
 def _take(left: list[Notice], kind: str, begun: float, until: float) -> list[Notice]:

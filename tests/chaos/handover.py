@@ -6,7 +6,7 @@ import io
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bot.alerts.event import Event
 from bot.alerts.symbol import SymbolMemory
@@ -106,7 +106,7 @@ class Side:
         taken, came = set(self.taken), {(row.symbol, row.event_time) for row in self.tap.rows}
         must = {(row.symbol, row.event_time) for row in self.delivered(begun, ended)}
         span = {event_time for _, event_time in must}
-        found = {
+        found: dict[str, list[Any]] = {
             "rows lost": sorted(must - taken),
             "rows taken twice": sorted({one for one in taken if self.taken.count(one) > 1}),
             "rows from nowhere": sorted(taken - came),

@@ -9,17 +9,26 @@ from pathlib import Path
 
 from bot.simulator.server import Simulator, SimulatorSettings
 from tests.app.program import ADMIN, Place, quiet
-from tests.chaos.checker import Spell, Terms, Watched, gaps, problems, wrong_notices
+from tests.chaos.checker import (
+    BACK_WITHIN,
+    LATE,
+    Spell,
+    Terms,
+    Watched,
+    gaps,
+    problems,
+    wrong_notices,
+)
 from tests.chaos.figures import Figures, Noticed
 from tests.chaos.forked import ForkedRun
 from tests.chaos.tap import Link, Tap
-from tests.chaos.told import alerts, notices
+from tests.chaos.told import BACK, alerts, notices
 from tests.chaos.weather import Weather
 from tests.doubles.telegram import TelegramDouble
 
 PERIOD = 0.25  # s between the pushes of the simulated market
 HANDSHAKE_WITHIN = 30.0  # s after a cut; the spacing grows with each failure
-NAMED_WITHIN = 10.0  # s
+NAMED_WITHIN = 23.0  # s; a silent feed must be told of within 20
 KNOWN_WITHIN = 130.0  # s until a contract that is traded again must be known to be
 LAST_WORD = 2.0  # s after the last change of the market; at least ...
 MOST_LAST_WORDS = 10  # ... and at most, as long as something is still untold
@@ -44,7 +53,8 @@ class Scene:
     the program gives a dead connection up, and until rows come after the fault is over (None: it
     does not stop them). The seconds begin when a handshake has met `status`. `ends` names symbols
     whose alerts may end without a word, `lies` those about which REST does not tell the truth,
-    `named` the words that the admins are to hear.
+    `named` the words that the admins are to hear meanwhile. After an `outage` they are to hear that
+    it is over.
     """
 
     name: str
@@ -57,6 +67,7 @@ class Scene:
     ends: tuple[str, ...] = ()
     lies: tuple[str, ...] = ()
     named: str = ""
+    outage: bool = False
 
 
 @dataclass
@@ -104,6 +115,8 @@ class Lane:
         self._clear(scene, started)
         if scene.again is not None:
             await self.comes_back(scene.name, scene.again)
+        if scene.outage:
+            await self._is_said_to_be_back(time.monotonic())
         await asyncio.sleep(scene.quiet)
 
     async def finish(self) -> list[str]:
@@ -198,6 +211,18 @@ class Lane:
             await self.place.telegram.wait_for(heard, NAMED_WITHIN)
         if len(heard()) != 1:
             self.wrong.append(f"{scene.name}: {scene.named!r} was told {len(heard())} times")
+
+    async def _is_said_to_be_back(self, cleared: float) -> None:
+        """Until the admins have heard that the feed is back; the checker counts how often."""
+
+        def heard() -> bool:
+            messages = self.place.telegram.to(ADMIN)
+            return any(one.kind == BACK and one.at > cleared for one in notices(messages))
+
+        with contextlib.suppress(AssertionError):
+            await self.place.telegram.wait_for(heard, BACK_WITHIN + LATE)
+        if not heard():
+            self.wrong.append("the admins did not hear that the feed is back")
 
     def _clear(self, scene: Scene, started: float) -> None:
         for fault in scene.faults:

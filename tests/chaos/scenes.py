@@ -10,6 +10,7 @@ SILENT = 10.0  # s within which a silent connection is given up
 BLACK_HOLE = 11.0
 AGAIN = 15.0  # s until rows come when the server is well
 OUTAGE = 20.5  # s, long enough that the admins must hear of it
+BLIP = 12.0  # s, short enough that they must not
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,7 @@ PROGRAMMES: Mapping[str, Programme] = {
     "refusals": Programme((refused(429), refused(503))),
     "bans": Programme((refused(418), refused(404))),
     "frames": Programme(
-        (
-            *(rows(name) for name in ("repeat", "reorder", "broken", "malformed", "foreign")),
-            Scene("refused 451", ("refuse=451", "reset"), status=451, named="451"),
-        )
+        tuple(rows(name) for name in ("repeat", "reorder", "broken", "malformed", "foreign"))
     ),
     "times": Programme(
         (
@@ -70,9 +68,9 @@ PROGRAMMES: Mapping[str, Programme] = {
     ),
     "contracts": Programme(
         (
-            Scene("cap", ("cap=BTCUSDT:0.00500",)),
+            Scene("interval", ("interval=ETHUSDT:1",), named="ETHUSDT now pays every 1 h"),
             Scene("settle", ("settle=2",), 4.0),
-            Scene("interval", ("interval=ETHUSDT:1",), 4.0),
+            Scene("cap", ("cap=BTCUSDT:0.00500",)),
             Scene("delist", ("delist=BTCUSDT",), 4.0, ends=("BTCUSDT",)),
             Scene("unlist", ("unlist=ETHUSDT",), 4.0, ends=("ETHUSDT",)),
         )

@@ -188,8 +188,8 @@ def test_rows_are_read_from_rest() -> None:
     assert rows_of_premium_index(body, 2.0) == [Row(2.0, "A", 5, "0.1", 9, rest=True)]
 
 
-def test_gaps_are_the_times_without_rows_that_are_no_blips() -> None:
-    assert gaps([1, 2, 14, 40], 0, 60) == [Gap(14, 40), Gap(40, None)]
+def test_gaps_are_the_times_without_rows() -> None:
+    assert gaps([1, 2, 14, 15, 40], 0, 60) == [Gap(2, 14), Gap(15, 40), Gap(40, None)]
     assert gaps([20], 0, 21) == [Gap(0, 20)]
 
 
@@ -204,20 +204,31 @@ def back(at: float) -> Notice:
 @pytest.mark.parametrize(
     ("found", "said", "words"),
     [
-        ([Gap(0, 30)], [doubt(16), back(34)], ""),
+        ([Gap(0, 30)], [doubt(16), back(53)], ""),
         ([Gap(0, 30)], [], "0 messages that the feed is in doubt"),
         ([Gap(0, 30)], [doubt(16)], "0 messages that the feed is back"),
-        ([Gap(0, 30)], [doubt(16), doubt(20), back(34)], "2 messages that the feed is in doubt"),
-        ([Gap(0, 30)], [doubt(16), back(34), back(36)], "2 messages that the feed is back"),
-        ([Gap(0, 30)], [doubt(25), back(34)], "said 25.0 s after"),
+        ([Gap(0, 30)], [doubt(16), doubt(20), back(53)], "2 messages that the feed is in doubt"),
+        ([Gap(0, 30)], [doubt(16), back(53), back(56)], "2 messages that the feed is back"),
+        ([Gap(0, 30)], [doubt(25), back(53)], "said 25.0 s after"),
         ([Gap(0, 30)], [doubt(16), back(70)], "without an outage"),
+        ([Gap(0, 30)], [doubt(16), back(25)], "while no rows came"),
+        ([Gap(0, 8)], [], ""),
+        ([Gap(0, 8)], [doubt(7)], "without an outage"),
         ([Gap(0, 16)], [], ""),
-        ([Gap(0, 16)], [doubt(15.5), back(19)], ""),
+        ([Gap(0, 16)], [doubt(15.5), back(39)], ""),
         ([Gap(0, 16)], [doubt(15.5)], "0 messages that the feed is back"),
+        ([Gap(0, 25), Gap(35, 58)], [doubt(16), back(81)], ""),  # one fault
+        ([Gap(0, 25), Gap(35, 58)], [doubt(16), doubt(51), back(81)], "2 messages"),
+        ([Gap(0, 8), Gap(10, 33)], [doubt(26), back(56)], ""),
+        ([Gap(0, 25), Gap(28, 36)], [doubt(16), back(59)], ""),
+        ([Gap(0, 20.5), Gap(40, 61)], [doubt(16), back(85)], ""),  # open whether it was back
+        ([Gap(0, 20.5), Gap(40, 61)], [doubt(16), back(38), doubt(56), back(85)], ""),
         ([], [doubt(15.5)], "without an outage"),
         ([Gap(50, None)], [doubt(66)], ""),
         ([Gap(50, None)], [], "0 messages that the feed is in doubt"),
+        ([Gap(50, None)], [doubt(66), back(90)], "while no rows came"),
         ([Gap(90, None)], [], ""),
+        ([Gap(60, 90)], [doubt(76)], ""),  # too early to say
     ],
 )
 def test_each_outage_is_said_once_and_so_is_its_end(
