@@ -46,6 +46,10 @@ def _sentences(_: Translate) -> tuple[str, ...]:
         _("BINANCE_STREAM_URL is no websocket address: {detail}"),
         _("cannot connect: {detail}"),
         _("the connection is open, but no row came for {time} s"),
+        _(
+            "the connection is open, but no row came for {time} s; does BINANCE_STREAM_URL end in"
+            " /market, and are the symbols' names right?"
+        ),
         _("the venue closed the connection ({detail})"),
         _("the connection was given up ({detail})"),
         _("the connection broke off"),
