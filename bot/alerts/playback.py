@@ -4,8 +4,8 @@ Pure: lines in, events out. A plain capture is played too: its clock is the grea
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.alerts.changes import SampleKept, StateChange
@@ -77,8 +77,8 @@ class Playback:
     ) -> None:
         self.engine = Engine(rules or (), catalog)
         self.played = Played()
-        self._given = rules is not None
-        self.knows_rules = self._given
+        self.knows_rules = rules is not None
+        self._given = rules
         self._book: tuple[Rule, ...] = ()  # the recorded rules as the live program had them
         self._adding: list[RulesChange] = []  # a change of the rules whose end is to come
         self._opening: _Opening | None = None
@@ -213,8 +213,8 @@ class Playback:
     def _start(self, opening: _Opening, said: Start) -> None:
         """A run began: with what the one before it had stored."""
         rules, states, samples = opening.rules or (), opening.states, opening.samples
-        if self._given or opening.rules is None:
-            rules = self.engine.rules
+        if self._given is not None or opening.rules is None:
+            rules = self._coming_back(opening)
             states, samples = self._carried(opening)
         catalog = opening.catalog or self.engine.catalog
         self._repeated_before += self.engine.repeated
@@ -224,12 +224,28 @@ class Playback:
         self.engine.restore(fitting, samples, said.alive_at)
         self.played.starts += 1
 
+    def _coming_back(self, opening: _Opening) -> tuple[Rule, ...]:
+        """The rules that are not of the recording; one that its run has too was created then.
+
+        As live, a rule of the file that has run out is back, to run out again.
+        """
+        before = {rule.id: rule for rule in self.engine.rules}
+        recorded = _identities(opening.rules)
+        rules = []
+        for rule in self._given or self.engine.rules:
+            created = recorded.get((rule.id, rule.fingerprint))
+            if created is not None:
+                rules.append(replace(rule, created_at=created))
+            elif rule.id in before:
+                rules.append(before[rule.id])
+        return tuple(rules)
+
     def _carried(self, opening: _Opening) -> tuple[list[StateChange], list[SampleKept]]:
         """What rules go on with that no recording starts: as if their run had been stopped too.
 
         A rule that the recording's run has too goes on with what is recorded of it.
         """
-        recorded = {(rule.id, rule.fingerprint) for rule in opening.rules or ()}
+        recorded = _identities(opening.rules)
         prints = {rule.id: rule.fingerprint for rule in self.engine.rules}
         memories = self.engine.symbols.values()
         own = [
@@ -251,7 +267,7 @@ class Playback:
         """The catalog and the rules of a file whose predecessor was not played."""
         if opening.catalog is not None:
             self.engine.replace_catalog(opening.catalog)
-        if opening.rules is not None and not self._given:
+        if opening.rules is not None and self._given is None:
             self.engine.replace_rules(opening.rules)
         self.engine.stale_after = opening.said.stale
 
@@ -268,7 +284,7 @@ class Playback:
             return
         first, *_ = changes = self._adding
         self._adding = []
-        if self._opening is None and self._given:
+        if self._opening is None and self._given is not None:
             self.played.rules_passed_over += 1
             return
         before = self._book if self._opening is None else ()
@@ -279,7 +295,7 @@ class Playback:
             raise ControlError(f'the control line "rules" is malformed: {error}') from None
         if self._opening is not None:
             self._opening.rules = rules
-            self.played.rules_passed_over += bool(self._given and rules)
+            self.played.rules_passed_over += bool(self._given is not None and rules)
             return
         self._book, self.knows_rules = rules, True
         self.played.rule_changes += 1
@@ -311,6 +327,11 @@ class Playback:
         if sentence not in self._said:
             self._said.add(sentence)
             self._say(sentence)
+
+
+def _identities(rules: Iterable[Rule] | None) -> dict[tuple[str, str], int]:
+    """Whose states belong together, and when each was created (ms)."""
+    return {(rule.id, rule.fingerprint): rule.created_at for rule in rules or ()}
 
 
 def _body(control: Control) -> object:
