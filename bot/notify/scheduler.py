@@ -1,5 +1,6 @@
 """What happens every so often. It only calls: the truth about what is due is in the database."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -43,5 +44,7 @@ class Scheduler:
 async def _guarded(name: str, job: Job) -> None:
     try:
         await job()
+    except asyncio.CancelledError:
+        return  # only `stop` cancels; the library would log it as an error, with its traceback
     except Exception:  # noqa: BLE001 - whatever a job raises, the others and its next time go on
         _LOG.exception("a scheduled job failed; it runs again at its next time: %s", name)

@@ -27,6 +27,7 @@ from tests.chaos.weather import Weather
 from tests.doubles.telegram import TelegramDouble
 
 PERIOD = 0.25  # s between the pushes of the simulated market
+FUNDING_INFO = "/fapi/v1/fundingInfo"
 HANDSHAKE_WITHIN = 30.0  # s after a cut; the spacing grows with each failure
 NAMED_WITHIN = 23.0  # s; a silent feed must be told of within 20
 KNOWN_WITHIN = 130.0  # s until a contract that is traded again must be known to be
@@ -281,10 +282,15 @@ async def a_lane(
             own = {"LOG_LEVEL": "info", **tap.environment, **(environment or {})}
             async with ForkedRun(folder, place.environment_of(**own)) as run:
                 lane = Lane(name, place, tap, run, weather, figures, terms)
-                flowing = until or (lambda tap: tap.stream_rows())
-                await _started(lane, lambda: bool(flowing(tap)))
+                await _started(lane, lambda: bool((until or _works)(tap)))
                 weather.begin()
                 yield lane
+
+
+def _works(tap: Tap) -> bool:
+    """Rows came after the catalog: the start is over."""
+    taken = [each.at for each in tap.asked if each.path == FUNDING_INFO and each.status == 200]
+    return bool(taken and tap.stream_rows(taken[0] + 0.5))
 
 
 async def _started(lane: Lane, flowing: Callable[[], bool]) -> None:
