@@ -307,3 +307,23 @@ def test_stream_names_are_the_venues(symbol: str, every_second: bool, expected: 
         "params": [expected],
         "id": 7,
     }
+
+
+@pytest.mark.parametrize(
+    ("body", "leaving"),
+    [
+        ({"e": "serverShutdown", "E": E0}, True),
+        ({"e": "serverShutdown", "E": E0, "s": "BTCUSDT"}, True),
+        ({"e": "serverShutdown"}, True),
+        ({"e": "aggTrade", "E": E0}, False),
+        (row(), False),
+        ({"e": ["serverShutdown"]}, False),
+    ],
+)
+def test_the_venues_notice_that_it_closes_is_recognized(
+    body: dict[str, Any], leaving: bool
+) -> None:
+    for sent in (frame(body), wrapped(body)):
+        decoded = decode_frame(sent)
+        assert decoded.leaving is leaving
+        assert sum(decoded.skipped.values()) + len(decoded.ticks) == 1

@@ -205,3 +205,50 @@ def test_with_good_rows_the_clock_stays_within_their_delay(delays: list[int]) ->
         arrived = second + delay / 1000
         assert clock.admit([tick("A", E0 + 1000 * second)], arrived).rejected == 0
         assert 0 <= clock.now(arrived) - (E0 + 1000 * second) <= 401
+
+
+@pytest.mark.parametrize("symbols", ["A", "AB", "ABCDEFGH"])
+def test_after_an_hour_of_suspended_machine_the_clock_follows_within_five_seconds(
+    symbols: str,
+) -> None:
+    clock = started(symbols)  # the monotonic clock stood still: its next second is an hour later
+    decided = []
+    for second in range(1, 9):
+        rows = [tick(symbol, E0 + HOUR + 1000 * second) for symbol in symbols]
+        result = clock.admit(rows, float(second))
+        decided.append(len(result.ticks))
+        behind = clock.now(float(second)) - rows[0].event_time
+        assert behind == (0 if result.ticks else -HOUR)  # never ahead: no fresh row becomes stale
+    assert decided == [0] * 5 + [len(symbols)] * 3
+
+
+@pytest.mark.parametrize("step", [-HOUR, HOUR])
+def test_steps_of_the_local_clock_have_no_effect_once_rows_came(step: int) -> None:
+    stepped, plain = started(), started()
+    for second in range(1, 60):
+        rows = [tick(symbol, E0 + 1000 * second) for symbol in "AB"]
+        stepped.guess(E0 + step + 1000 * second, float(second))
+        assert stepped.admit(rows, float(second)) == plain.admit(rows, float(second))
+        assert stepped.now(second + 0.5) == plain.now(second + 0.5)
+
+
+@pytest.mark.parametrize("lasts", [1, 4])
+def test_a_venue_that_jumps_ahead_for_a_moment_and_back_changes_nothing(lasts: int) -> None:
+    clock = started()
+    for second in range(1, 60):
+        ahead = HOUR if 20 <= second < 20 + lasts else 0
+        rows = [tick(symbol, E0 + ahead + 1000 * second) for symbol in "AB"]
+        assert len(clock.admit(rows, float(second)).ticks) == (0 if ahead else 2)
+        assert clock.now(float(second)) == E0 + 1000 * second
+
+
+def test_a_venue_that_jumps_ahead_for_longer_is_followed_and_not_followed_back() -> None:
+    clock, last = started(), 0
+    for second in range(1, 60):
+        ahead = HOUR if 20 <= second < 40 else 0
+        rows = [tick(symbol, E0 + ahead + 1000 * second) for symbol in "AB"]
+        result = clock.admit(rows, float(second))
+        assert bool(result.ticks) == (not 20 <= second < 25)
+        assert clock.now(float(second)) >= last
+        last = clock.now(float(second))
+    assert last == E0 + HOUR + 59_000  # rows are old now: in doubt, not wrong
