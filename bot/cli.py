@@ -17,6 +17,7 @@ import typer
 from bot import __version__
 from bot.market.capture import CaptureError
 from bot.market.catalog import Catalog, read_catalog_file
+from bot.rules.parser import ConditionError, parse_duration
 from bot.rules.rules_file import (
     RulesFile,
     RulesFileError,
@@ -131,6 +132,36 @@ def replay(
 
 
 @app.command()
+def record(
+    out: Annotated[
+        Path,
+        typer.Option(help="A file; .gz and .zst compress. One of earlier is gone on with."),
+    ],
+    symbols: Annotated[
+        str, typer.Option(help="Comma-separated, as in a rule; left out: all, each second.")
+    ] = "",
+    rotate: Annotated[str, typer.Option(help="Put the file aside after so long: 1d, 6h.")] = "1d",
+    max_size: Annotated[int, typer.Option(min=1, help="Put it aside above so many MiB.")] = 1024,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Keep so many files put aside; left out: all.")
+    ] = None,
+) -> None:
+    """Record the live market. Where it is comes from the environment or .env, as for run."""
+    from bot.app.record import Recording  # noqa: PLC0415 - check and replay start fast
+    from bot.app.record import record as record_market  # noqa: PLC0415
+    from bot.app.start import CannotStartError  # noqa: PLC0415
+    from bot.market.recording_file import Rotation  # noqa: PLC0415
+
+    named = tuple(each.strip() for each in symbols.split(",") if each.strip())
+    asked = Recording(out, named, Rotation(_rotation_time(rotate), max_size << 20, keep))
+    settings = _settings()
+    try:
+        asyncio.run(_until_stopped(lambda stop: record_market(settings, asked, stop, sys.stdout)))
+    except CannotStartError as error:
+        _fail(error.exit_code, str(error))
+
+
+@app.command()
 def simulate(  # noqa: PLR0913, PLR0917 - one for each option
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8090,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
@@ -204,6 +235,17 @@ def _settings() -> Settings:
         _fail(USAGE, "\n".join(error.problems))
     configure_logging(settings.log_level, settings.log_format, settings.secrets)
     return settings
+
+
+def _rotation_time(text: str) -> int:
+    """A time in ms."""
+    try:
+        value = parse_duration(text)
+    except ConditionError as error:
+        _fail(USAGE, f"--rotate: {error.message}")
+    if value < 1000:
+        _fail(USAGE, "--rotate: expected a second or more, as in 1d or 6h")
+    return value
 
 
 def _check(path: Path, catalog: Catalog) -> list[str]:

@@ -48,7 +48,7 @@ class RecordingWriter:
         every: float = EVERY,
     ) -> None:
         self.files = 1  # begun or gone on with
-        self.written = file.size  # bytes of the present file
+        self.written = 0  # bytes
         self._file = file
         self._rotation = rotation
         self._told = told
@@ -157,7 +157,7 @@ class RecordingWriter:
             before = self._file.size
             self._file.append(portion.packed)
             portion.packed = None
-            self.written = self._file.size
+            self.written += self._file.size - before
             self._since_rotation += self._file.size - before
 
     def _pack(self, portion: _Portion) -> bool:
