@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable
 
 from bot.app.live import CLAIM_CODE, Live
@@ -53,6 +54,7 @@ class Talk:
         while True:
             try:
                 me = await self._api.get_me()
+                self.router.last_answer = time.monotonic()  # the first poll may take half a minute
                 self._world.bot_name = str(me.get("username", ""))
                 await self._api.set_commands(menus())
             except TokenRefusedError:
