@@ -14,6 +14,7 @@ PAUSE = 6.0  # s without a row: they do not flow
 BACK_AT_ONCE = 15.0  # s of rows after which the feed may count as back
 DOUBT_WITHIN = 20.0  # s from the last row
 BACK_WITHIN = 30.0  # s from the first row
+PASSED_OVER = 0.75  # s of rows that a busy program may pass over
 LATE = 3.0  # s that a message may take on a busy machine
 
 
@@ -114,13 +115,22 @@ def _unjustified(
 
 
 def _held(usable: Sequence[Judged], position: int, watch: Watched, terms: Terms) -> bool:
-    """Whether the hold was over at a row on the most lenient reading."""
+    """Whether the hold was over at a row on the most lenient reading.
+
+    Of rows that come in a burst the program takes the latest: what was false for a moment only may
+    have been passed over.
+    """
     end = since = usable[position].row.event_time
+    false_until: float | None = None
     for each in reversed(usable[:position]):
         if since - each.row.event_time > terms.stale + MARGIN:
             break
         if watch.holds(each.row) is False and each.grade is Grade.GOOD:
-            break
+            false_until = each.row.at if false_until is None else false_until
+            if false_until - each.row.at >= PASSED_OVER:
+                break
+            continue
+        false_until = None
         since = min(since, each.row.event_time)
     return end - since >= watch.hold
 

@@ -54,8 +54,8 @@ class Scene:
     the program gives a dead connection up, and until rows come after the fault is over (None: it
     does not stop them). The seconds begin when a handshake has met `status`. `ends` names symbols
     whose alerts may end without a word, `lies` those about which REST does not tell the truth,
-    `named` the words that the admins are to hear meanwhile. After an `outage` they are to hear that
-    it is over.
+    `named` the words that the admins are to hear meanwhile, `within` so many seconds. After an
+    `outage` they are to hear that it is over.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Scene:
     ends: tuple[str, ...] = ()
     lies: tuple[str, ...] = ()
     named: str = ""
+    within: float = NAMED_WITHIN
     outage: bool = False
 
 
@@ -209,7 +210,7 @@ class Lane:
             ]
 
         with contextlib.suppress(AssertionError):
-            await self.place.telegram.wait_for(heard, NAMED_WITHIN)
+            await self.place.telegram.wait_for(heard, scene.within)
         if len(heard()) != 1:
             self.wrong.append(f"{scene.name}: {scene.named!r} was told {len(heard())} times")
 

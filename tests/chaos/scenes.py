@@ -59,11 +59,11 @@ PROGRAMMES: Mapping[str, Programme] = {
     ),
     "times": Programme(
         (
-            rows("lag", "3", seconds=5.0),
+            rows("lag", "3", seconds=4.0),
             rows("clock-jump", "3600000"),
             rows("clock-jump", "-3600000"),
             rows("clock-jump", "1500"),
-            rows("clock-jump", "3600000", seconds=14.0),
+            rows("clock-jump", "3600000", seconds=12.0),
         )
     ),
     "contracts": Programme(
@@ -89,5 +89,107 @@ PROGRAMMES: Mapping[str, Programme] = {
         ),
         Terms(patience=5.0, slack=6.0, stale=5_000),
         {"STALE": "5s"},
+    ),
+}
+
+MINUTE = 60.0  # s
+REFUSED_FOR_GOOD = 5 * MINUTE  # s until rows come after a 451 or a 403 is over
+CATALOG = 130.0  # s within which what is new in the catalog is told
+PATIENT = Terms(patience=MINUTE, slack=6.0)
+
+
+def of_catalog(name: str, fault: str, words: str, *ends: str) -> Scene:
+    """Something is new in the catalog, and is told within minutes."""
+    return Scene(name, (fault,), named=words, within=CATALOG, ends=ends, quiet=CATALOG)
+
+
+def barred(status: int) -> Scene:
+    """Refused as a matter of policy, again and again."""
+    return Scene(
+        f"refused {status}", (f"refuse={status}", "reset"), 2 * MINUTE, status=status,
+        named=f"HTTP {status}", again=REFUSED_FOR_GOOD, outage=True,
+    )  # fmt: skip
+
+
+# With the lengths that they have in life.
+AT_LENGTH: Mapping[str, Programme] = {
+    "silent": Programme(
+        (Scene("silent", ("silent",), 100.0, noticed=SILENT, again=AGAIN, outage=True),), PATIENT
+    ),
+    "silent at night": Programme(
+        (Scene("silent for 10 min", ("silent",), 600.0, noticed=SILENT, again=AGAIN, outage=True),),
+        PATIENT,
+    ),
+    "black hole": Programme(
+        (
+            Scene(
+                "black hole", ("black-hole",), 100.0, noticed=BLACK_HOLE, again=AGAIN, outage=True
+            ),
+        ),
+        PATIENT,
+    ),
+    "hammered": Programme(
+        (
+            Scene(
+                "accept, then close, 6 min",
+                ("accept-then-close", "close"),
+                6 * MINUTE,
+                again=AGAIN,
+                outage=True,
+            ),
+        ),
+        PATIENT,
+    ),
+    "reset again and again": Programme(
+        (
+            *(cut(f"reset {n}", "reset") for n in range(30)),
+            cut("lifetime", "lifetime=5", seconds=MINUTE),
+        ),
+        PATIENT,
+    ),
+    "451": Programme((barred(451),), PATIENT),
+    "403": Programme((barred(403),), PATIENT),
+    "429": Programme(
+        (
+            Scene(
+                "refused 429 for 40 s",
+                ("refuse=429", "retry-after=40", "reset"),
+                5.0,
+                status=429,
+                again=AGAIN,
+                outage=True,
+            ),
+            Scene(
+                "refused 418 for 90 s",
+                ("refuse=418", "retry-after=90", "reset"),
+                5.0,
+                status=418,
+                again=AGAIN,
+                outage=True,
+            ),
+        ),
+        PATIENT,
+    ),
+    "catalog": Programme(
+        (
+            of_catalog("cap", "cap=BTCUSDT:0.00500", "BTCUSDT: cap and floor are now +0.5 %"),
+            of_catalog("interval", "interval=ETHUSDT:1", "ETHUSDT now pays every 1 h"),
+            of_catalog("delist", "delist=BTCUSDT", "BTCUSDT is no longer traded", "BTCUSDT"),
+            of_catalog("unlist", "unlist=XRPUSDT", "XRPUSDT is no longer traded", "XRPUSDT"),
+        ),
+        PATIENT,
+    ),
+    "symbols without rows": Programme(
+        (Scene("drop", ("drop=ETHUSDT,TSLAUSDT",), 100.0, quiet=10.0),), PATIENT
+    ),
+    "rows": Programme(
+        tuple(
+            rows(name, seconds=75.0)
+            for name in ("repeat", "reorder", "broken", "malformed", "foreign")
+        ),
+        PATIENT,
+    ),
+    "late": Programme(
+        (rows("lag", "20", seconds=75.0), rows("clock-jump", "3600000", 90.0)), PATIENT
     ),
 }

@@ -100,6 +100,15 @@ def test_a_hold_must_be_earned_by_rows(at: float, words: str) -> None:
     assert (words in found[0]) if words else (found == [])
 
 
+def test_rows_of_a_burst_may_be_passed_over_but_not_what_was_false_for_long() -> None:
+    watched = {"A": Watched(hold=2_000)}
+    for brief, wrong in ((0.2, 0), (1.0, 1)):
+        false = [row(12, LOW), row(12 + brief, LOW)]
+        delivered = QUIET + rows(10, 11, HIGH) + false + [row(13.1, HIGH)]
+        found = problems(delivered, [told(13.2, FIRED, HIGH)], watched, TERMS)
+        assert len(found) == wrong
+
+
 def test_a_hold_is_not_earned_by_a_gap() -> None:
     delivered = [*QUIET, row(10, HIGH), row(50, HIGH)]
     found = problems(delivered, [told(50.5, FIRED, HIGH)], {"A": Watched(hold=2_000)}, TERMS)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos.figures import Figures
 from tests.chaos.lane import a_lane
-from tests.chaos.scenes import PROGRAMMES, Programme
+from tests.chaos.scenes import AT_LENGTH, PROGRAMMES, Programme
 
 Report = Callable[[str, object], None]
 
@@ -43,11 +43,19 @@ async def play_all(
     return [each for done in playing for each in done.result()]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "programmes",
+    [
+        pytest.param(PROGRAMMES, id="briefly", marks=pytest.mark.timeout(240)),
+        pytest.param(
+            AT_LENGTH, id="at length", marks=[pytest.mark.torture, pytest.mark.timeout(3_600)]
+        ),
+    ],
+)
 async def test_each_switch_alone_is_noticed_named_and_survived(
-    tmp_path: Path, record_property: Report
+    programmes: Mapping[str, Programme], tmp_path: Path, record_property: Report
 ) -> None:
     figures = Figures()
-    wrong = await play_all(tmp_path, figures, PROGRAMMES)
+    wrong = await play_all(tmp_path, figures, programmes)
     record_property("summary", figures.table("each switch alone"))
     assert not wrong, "\n".join(wrong)
