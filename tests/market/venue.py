@@ -24,6 +24,7 @@ class Client:
     connection: ServerConnection
     streams: list[str]
     most_streams: int
+    mute_names: set[str]
     request_times: list[float] = field(default_factory=list)
 
 
@@ -38,7 +39,7 @@ class Venue:
         self.symbols = ["BTCUSDT", "ETHUSDT", "币安人生USDT"]  # what the array stream carries
         self.mute = False  # acks and pongs, but no rows
         self.mute_names: set[str] = set()
-        self.mute_new = False  # no rows on connections that are opened from now on
+        self.mute_new: set[str] = set()  # as mute_names, on connections opened from now on
         self.close_at_once = False
         self.refuse: tuple[int, dict[str, str]] | None = None
         self.refuse_names: dict[str, Any] = {}  # a SUBSCRIBE with one of these: this answer
@@ -52,7 +53,6 @@ class Venue:
         self.sent: dict[str, int] = {}  # rows by stream
         self.port = 0
         self.event_time = E0
-        self._muted: set[Client] = set()
 
     @property
     def route(self) -> str:
@@ -68,13 +68,11 @@ class Venue:
     async def handle(self, connection: ServerConnection) -> None:
         query = parse_qs(urlsplit(connection.request.path if connection.request else "").query)
         streams = [name for name in query.get("streams", [""])[0].split("/") if name]
-        client = Client(connection, streams, len(streams))
+        client = Client(connection, streams, len(streams), self.mute_new)
         self.clients.append(client)
         if self.close_at_once:
             await connection.close(1008, "Too many requests")
             return
-        if self.mute_new:
-            self._muted.add(client)
         with suppress(ConnectionClosed):
             for body in self.first:
                 await connection.send(body.decode())
@@ -108,13 +106,13 @@ class Venue:
             for client in list(self.connected):
                 if self.deaf:
                     client.connection.transport.pause_reading()
-                elif not self.mute and client not in self._muted:
+                elif not self.mute:
                     with suppress(ConnectionClosed):
                         await self._push(client)
 
     async def _push(self, client: Client) -> None:
         for name in list(client.streams):
-            if name not in self.mute_names:
+            if name not in self.mute_names | client.mute_names:
                 await client.connection.send(self._frame(name).decode(), text=True)
                 self.sent[name] = self.sent.get(name, 0) + 1
 
