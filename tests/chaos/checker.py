@@ -95,19 +95,26 @@ def _excused(judged: Judged, spells: Sequence[Spell]) -> Judged:
 def _unjustified(
     usable: Sequence[Judged], told: Iterable[Told], watch: Watched, terms: Terms
 ) -> Iterator[str]:
-    """Each message needs a row that was delivered shortly before, with its very value."""
+    """Each message needs a row that was delivered shortly before, with its very value.
+
+    And a later one than the message before it: nothing is told back and forth.
+    """
+    before = -1
     for one in told:
         wanted = one.kind == FIRED
         positions = [
             position
             for position, each in enumerate(usable)
-            if each.row.at <= one.at
+            if position > before
+            and each.row.at <= one.at
             and each.row.value == one.value
             and watch.holds(each.row) is wanted
         ]
         if not positions:
             yield f"{_name(one)}: no row that may be believed says so"
-        elif one.at - usable[positions[-1]].row.at > terms.slack:
+            continue
+        before = positions[0]
+        if one.at - usable[positions[-1]].row.at > terms.slack:
             ago = one.at - usable[positions[-1]].row.at
             yield f"{_name(one)}: the last row that says so came {ago:.1f} s before"
         elif wanted and not any(_held(usable, at, watch, terms) for at in positions):

@@ -57,6 +57,11 @@ CASES = {
     "fired on a row that repeats an old time": (
         [*rows(0, 9, LOW), row(9.5, HIGH, late=5)], [told(10, FIRED, HIGH)], "no row",
     ),
+    "resolved on a row from before it fired": (
+        [*QUIET, row(9.8, LOW), row(10, HIGH), row(10.2, HIGH), row(10.3, LOW, late=0.6)],
+        [told(10.1, FIRED, HIGH), told(10.4, RESOLVED, LOW)],
+        "no row",
+    ),
     "fired on a stale row": (
         [row(0, symbol="B"), row(60, symbol="B"), row(60.1, HIGH, late=40)],
         [told(60.5, FIRED, HIGH)],
