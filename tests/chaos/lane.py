@@ -31,6 +31,7 @@ FUNDING_INFO = "/fapi/v1/fundingInfo"
 HANDSHAKE_WITHIN = 30.0  # s after a cut; the spacing grows with each failure
 NAMED_WITHIN = 23.0  # s; a silent feed must be told of within 20
 KNOWN_WITHIN = 130.0  # s until a contract that is traded again must be known to be
+FIRING = 1.5  # s until what was raised is firing
 LAST_WORD = 2.0  # s after the last change of the market; at least ...
 MOST_LAST_WORDS = 10  # ... and at most, as long as something is still untold
 START_WITHIN = 45.0  # s; many programs start at once on a machine with other work
@@ -100,11 +101,16 @@ class Lane:
         """Plays a scene, and writes down what was slow."""
         faults = self.place.venue.faults
         links = [link for link in self.tap.links if link.rows and link.ended is None]
+        for symbol in scene.ends:
+            self.weather.raise_(symbol)
+        await asyncio.sleep(FIRING if scene.ends else 0)
         started = time.monotonic()
         self.spells += [Spell(symbol, started, float("inf"), ends=True) for symbol in scene.ends]
         self.played.append((started, scene.name))
         for fault in scene.faults:
             faults.set_text(fault)
+        for symbol in scene.ends:
+            self.weather.let_go(symbol)
         if scene.noticed is not None:
             await self._notices(scene, links, scene.noticed)
         if scene.status is not None:
@@ -115,6 +121,8 @@ class Lane:
         if scene.named:
             await self._hears(scene, started)
         self._clear(scene, started)
+        for symbol in scene.ends:
+            self.weather.move(symbol)
         if scene.again is not None:
             await self.comes_back(scene.name, scene.again)
         if scene.outage:

@@ -11,9 +11,11 @@ from tests.doubles.telegram import Message
 FIRED, RESOLVED = "fired", "resolved"
 DOUBT, BACK = "doubt", "back"
 
-_FIRED = re.compile(r"🔔 (\S+) ([+-][\d.]+) %")
-_RESOLVED = re.compile(r"✅ (\S+) over after .*\n.*?Now: ([+-][\d.]+) %")
-_ROW = re.compile(r"([▲✓]).(\S+) +([+-][\d.]+) %")  # of a table: on or over
+UNKNOWN = Decimal(-1)  # the value of a message that shows none; no row has it
+_VALUE = r"(?:([+-]?[\d.]+) %)?"
+_FIRED = re.compile(rf"🔔 (\S+USDT) {_VALUE}")
+_RESOLVED = re.compile(rf"✅ (\S+USDT) over after .*(?:\nNow: {_VALUE})?")
+_ROW = re.compile(rf"([▲✓]).(\S+USDT) +{_VALUE}")  # of a table: on or over
 _NOTICES = {
     DOUBT: re.compile(r"feed is (silent|in doubt)"),
     BACK: re.compile(r"feed is back"),
@@ -67,5 +69,5 @@ def notices(messages: Iterable[Message]) -> list[Notice]:
     ]
 
 
-def _fraction(percent: str) -> Decimal:
-    return Decimal(percent) / 100
+def _fraction(percent: str | None) -> Decimal:
+    return Decimal(percent) / 100 if percent else UNKNOWN

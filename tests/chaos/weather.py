@@ -36,24 +36,41 @@ class Weather:
 
     def __init__(self, venue: Simulator, symbols: Iterable[str], seed: int) -> None:
         self._venue = venue
-        self._symbols = tuple(symbols)
+        self._numbers = dict.fromkeys(symbols, 0)  # the stretch that each is in
         self._chance = random.Random(seed)
-        self._tasks: list[asyncio.Task[None]] = []
-        for symbol in self._symbols:
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        for symbol in self._numbers:
             venue.set_row(symbol, rate=low(0))
 
     def begin(self) -> None:
-        self._tasks = [asyncio.create_task(self._move(symbol)) for symbol in self._symbols]
+        for symbol in self._numbers:
+            self.move(symbol)
 
     def calm(self) -> None:
         """What is above stays above, what is below stays below."""
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
 
-    async def _move(self, symbol: str) -> None:
+    def raise_(self, symbol: str) -> None:
+        """Up, and no further moves."""
+        self._tasks[symbol].cancel()
+        self._numbers[symbol] += 1
+        self._venue.set_row(symbol, rate=high(self._numbers[symbol]))
+
+    def let_go(self, symbol: str) -> None:
+        """The rate is what the simulated market makes of it."""
+        self._venue.free_row(symbol)
+
+    def move(self, symbol: str) -> None:
+        """Up and down from now on."""
         chance = random.Random(self._chance.random())
-        for number in range(1, 800):
+        self._tasks[symbol] = asyncio.create_task(self._move(symbol, chance))
+
+    async def _move(self, symbol: str, chance: random.Random) -> None:
+        self._venue.set_row(symbol, rate=low(self._numbers[symbol]))
+        while True:
             await asyncio.sleep(chance.choice(STRETCHES))
-            self._venue.set_row(symbol, rate=high(number))
+            self._numbers[symbol] += 1
+            self._venue.set_row(symbol, rate=high(self._numbers[symbol]))
             await asyncio.sleep(chance.choice(STRETCHES))
-            self._venue.set_row(symbol, rate=low(number))
+            self._venue.set_row(symbol, rate=low(self._numbers[symbol]))
