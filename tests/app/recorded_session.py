@@ -1,8 +1,8 @@
-"""Runs of the real engine, record and journal, fed by hand; and the replay of what they recorded."""
+"""Runs of the real engine, store and journal, fed by hand; and what their recording replays."""
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Session:
         self.rotation = rotation or Rotation()
         self.time = 0  # ms
         self.updates = 0
+        self.group = GROUP
         self.live: Live
         self.recorder: Recorder
 
@@ -104,7 +105,7 @@ class Session:
 
     async def watch(self, line: str) -> None:
         number = self.updates + 1
-        watch = Watch(GROUP, None, number, line, self.time, ADMIN)
+        watch = Watch(self.group, None, number, line, self.time, ADMIN)
         await self._apply(Answer(watches=(watch,)))
 
     async def unwatch(self) -> None:
@@ -112,12 +113,14 @@ class Session:
         if watches:
             await self._apply(Answer(unwatched=((watches[0].chat_id, watches[0].number),)))
 
-    async def move(self, old: int, new: int) -> None:
-        await self.live.move_chat(old, new)
+    async def move(self) -> None:
+        """The group becomes another one."""
+        old, self.group = self.group, self.group - 1
+        await self.live.move_chat(old, self.group)
 
     async def _apply(self, answer: Answer) -> None:
         self.updates += 1
-        request = Request(self.updates, GROUP, "group", RequestKind.TEXT, text="/x")
+        request = Request(self.updates, self.group, "group", RequestKind.TEXT, text="/x")
         await self.live.apply(request, answer, None)
 
     def _file(self) -> RulesFile:
@@ -136,8 +139,7 @@ def replayed(
     summary, warnings = Summary(), list[str]()
     lines = read_capture(map(str, paths))
     events = [
-        event_object(event)
-        for event in replay(lines, rules, Catalog(), summary, warnings.append)
+        event_object(event) for event in replay(lines, rules, Catalog(), summary, warnings.append)
     ]
     return events, summary, warnings
 
@@ -145,7 +147,7 @@ def replayed(
 def files(path: Path) -> list[Path]:
     """All files of a recording, oldest first."""
     stem = path.name.partition(".")[0]
-    return sorted(set(path.parent.glob(f"{stem}.*")) - {path}) + [path]
+    return [*sorted(set(path.parent.glob(f"{stem}.*")) - {path}), path]
 
 
 def frames_of(lines: Sequence[bytes]) -> list[bytes]:
@@ -153,10 +155,12 @@ def frames_of(lines: Sequence[bytes]) -> list[bytes]:
     return [line.split(b" ", 1)[1] if line[:1].isdigit() else line for line in lines if line]
 
 
-Deed = Callable[[], Any]
-
-
-async def random_run(session: Session, frames: list[bytes], chance: random.Random, more: Any) -> None:
+async def random_run(
+    session: Session,
+    frames: list[bytes],
+    chance: random.Random,
+    more: Callable[[random.Random], Awaitable[None]],
+) -> None:
     """Feeds frames with everything between them that can happen to a run."""
     await session.start()
     while frames:
