@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from bot.market.tick import Tick
 
+MOST_FRAMES = 64 << 20  # bytes that are kept for a consumer that does not come
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -19,7 +21,8 @@ class Received:
 class Batch:
     """What came since the last time: a frame's ticks, or the latest of each symbol of several.
 
-    `frames` are those that the ticks are from, in their order; empty unless they are kept.
+    `frames` are those that the ticks are from, in their order; empty unless they are kept, and
+    where they were too many.
     """
 
     ticks: tuple[Tick, ...]
@@ -38,6 +41,7 @@ class Inbox:
         self._keep_frames = keep_frames
         self._ticks: dict[str, Tick] = {}
         self._frames: list[Received] = []
+        self._size = 0  # bytes of the frames that came since the last time
         self._filled = asyncio.Event()
 
     def put(self, frame: Received) -> None:
@@ -51,7 +55,7 @@ class Inbox:
                 self.conflated += 1
             self._ticks[tick.symbol] = tick
         if self._keep_frames:
-            self._frames.append(frame)
+            self._keep(frame)
         if self._ticks:
             self._filled.set()
 
@@ -60,5 +64,12 @@ class Inbox:
         await self._filled.wait()
         self._filled.clear()
         batch = Batch(tuple(self._ticks.values()), tuple(self._frames))
-        self._ticks, self._frames = {}, []
+        self._ticks, self._frames, self._size = {}, [], 0
         return batch
+
+    def _keep(self, frame: Received) -> None:
+        self._size += len(frame.body)
+        if self._size <= MOST_FRAMES:
+            self._frames.append(frame)
+        else:
+            self._frames.clear()

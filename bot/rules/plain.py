@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from bot.rules.options import read_options
+from bot.rules.options import WORDS, read_options
 from bot.rules.parser import ConditionError, parse_condition
 from bot.rules.rule import Rule, option_words
 from bot.rules.selector import Selection
@@ -66,7 +66,10 @@ def rule_of(data: PlainRule) -> Rule:
         condition = parse_condition(data.when)
     except ConditionError as error:
         raise ValueError(f"rule {data.name}: {error.message}") from None
-    options, problems = read_options(dict(map(_option, data.options)), condition)
+    texts = dict(map(_option, data.options))
+    if unknown := texts.keys() - set(WORDS):
+        raise ValueError(f"rule {data.name}: {min(unknown)}: no option of this version")
+    options, problems = read_options(texts, condition)
     if problems:
         raise ValueError(f"rule {data.name}: {problems[0].word}: {problems[0].message}")
     include = tuple(entry for entry in data.symbols if not entry.startswith("!"))

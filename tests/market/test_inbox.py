@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bot.market import inbox as inbox_module
 from bot.market.inbox import Inbox, Received
 from bot.market.tick import Tick
 from tests.market.rows import tick
@@ -48,6 +49,19 @@ async def test_frames_come_with_their_batch_where_they_are_kept(*, kept: bool) -
     assert [frame.body for frame in (await inbox.take()).frames] == [b"A1 B1", b"A2"] * kept
     inbox.put(received("A3"))
     assert [frame.body for frame in (await inbox.take()).frames] == [b"A3"] * kept
+
+
+async def test_frames_that_are_too_many_are_let_go_and_no_tick_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbox_module, "MOST_FRAMES", 8)
+    inbox = Inbox(keep_frames=True)
+    for frame in ("A1 B1", "A2 B2", "C3"):
+        inbox.put(received(frame))
+    batch = await inbox.take()
+    assert (batch.ticks, batch.frames) == (tuple(ticks("A2 B2 C3")), ())
+    inbox.put(received("A4"))
+    assert [frame.body for frame in (await inbox.take()).frames] == [b"A4"]
 
 
 async def test_taking_waits_for_a_tick_and_then_starts_afresh() -> None:
