@@ -209,7 +209,7 @@ def doctor() -> None:
     """Check token, stream, REST, clock, database, rules file and versions; one line each."""
     from bot.ops.doctor import Subject, checks_of, report, run_checks  # noqa: PLC0415
 
-    settings = _settings()
+    settings = _settings(says_all=True)
     token = settings.telegram_token
     subject = Subject(
         token=token.get_secret_value() if token else None,
@@ -226,14 +226,16 @@ def doctor() -> None:
         raise typer.Exit(WRONG)
 
 
-def _settings() -> Settings:
+def _settings(*, says_all: bool = False) -> Settings:
+    """`says_all`: what a command prints says everything, the log only what LOG_LEVEL=debug asks."""
     from bot.ops.logs import configure_logging  # noqa: PLC0415 - check and replay log nothing
 
     try:
         settings = load_settings(os.environ, Path(".env"))
     except SettingsError as error:
         _fail(USAGE, "\n".join(error.problems))
-    configure_logging(settings.log_level, settings.log_format, settings.secrets)
+    level = "critical" if says_all and settings.log_level != "debug" else settings.log_level
+    configure_logging(level, settings.log_format, settings.secrets)
     return settings
 
 

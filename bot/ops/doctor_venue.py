@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from statistics import median
 from urllib.parse import urlsplit
 
@@ -65,12 +65,13 @@ async def check_stream(
 
     The lag needs the skew of this machine's clock, which REST tells.
     """
-    stream = MarketStream(StreamSettings(route))
+    # The doctor says itself what a silence means: the connection is not given up before.
+    stream = MarketStream(StreamSettings(route, row_timeout=row_within + listening))
     heard, skew = await asyncio.gather(
         _hear(stream, row_within, listening, wall), _skew(rest_root, wall)
     )
     path = urlsplit(route).path or "/"
-    if not heard.rows:
+    if not heard.times:
         return Finding(ok=False, text=_silence(heard.status, path, row_within))
     text = f"route {path}: {heard.rate_text}"
     lag = None if skew is None else max(median(heard.ages) - skew, 0.0)
@@ -87,39 +88,42 @@ class _Heard:
 
     status: FeedStatus
     first_after: float = 0.0
-    rows: int = 0
-    further_rows: int = 0  # after the first frame
-    span: float = 0.0  # from the first frame to the last
+    times: Mapping[str, list[int]] = field(default_factory=dict)  # event times (ms) by symbol
     ages: tuple[float, ...] = ()
 
     @property
     def rate_text(self) -> str:
-        if self.span <= 0.0:
-            return f"{self.rows} rows"
-        return f"{self.further_rows / self.span:.0f} rows/s"
+        """The sum of the symbols' rates, by the venue's clock: how busy we are does not matter."""
+        rates = [
+            (len(times) - 1) * 1000 / (times[-1] - times[0])
+            for times in self.times.values()
+            if len(times) > 1
+        ]
+        if not rates:
+            return f"{len(self.times)} rows"
+        return f"{sum(rates):.0f} rows/s of {len(rates)} symbols"
 
 
 async def _hear(stream: MarketStream, row_within: float, listening: float, wall: Wall) -> _Heard:
     started = time.monotonic()
     running = asyncio.create_task(stream.run())
+    times: dict[str, list[int]] = {}
+    ages: list[float] = []
+    first = 0.0
     try:
-        async with asyncio.timeout(row_within):
-            batch = await stream.next_batch()
-        first, rows, ages = time.monotonic(), len(batch.ticks), [_age(batch, wall())]
-        last, further = first, 0
-        try:
-            async with asyncio.timeout(listening):
-                while True:
-                    batch = await stream.next_batch()
-                    last, further = time.monotonic(), further + len(batch.ticks)
-                    ages.append(_age(batch, wall()))
-        except TimeoutError:
-            pass
-        return _Heard(
-            stream.status(), first - started, rows + further, further, last - first, tuple(ages)
-        )
+        async with asyncio.timeout(row_within) as limit:
+            while True:
+                batch = await stream.next_batch()
+                if not times:
+                    first = time.monotonic()
+                    limit.reschedule(asyncio.get_running_loop().time() + listening)
+                ages.append(_age(batch, wall()))
+                for tick in batch.ticks:
+                    told = times.setdefault(tick.symbol, [])
+                    if not told or tick.event_time > told[-1]:  # else it repeats, or comes late
+                        told.append(tick.event_time)
     except TimeoutError:
-        return _Heard(stream.status())
+        return _Heard(stream.status(), first - started, times, tuple(ages))
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -44,7 +44,6 @@ def test_all_is_well_in_english() -> None:
         "Contracts and intervals: taken 3m ago",
         "",
         "✅ Sending: messages can be sent",
-        "Telegram: answered 2s ago",
         "Last message: none since the start",
         "Waiting to be sent: 4",
         "Recording: off",
@@ -64,7 +63,6 @@ def test_all_is_well_in_chinese() -> None:
         "合约与结算周期：3m 前更新",
         "",
         "✅ 发送：正常",
-        "Telegram：2s 前有响应",
         "最近一条消息：启动后尚未发送",
         "待发送：4",
         "录制：未开启",
@@ -76,8 +74,8 @@ def test_all_is_well_in_chinese() -> None:
 FEEDS: list[tuple[dict[str, Any], str, str]] = [  # what is the matter, in English, in Chinese
     (
         {"state": "silent", "row_age": 12_000},
-        "❌ Feed: connected, but silent\nLast row: 12s ago\nLag",
-        "❌ 行情：已连接，但没有数据\n最近行情：12s 前\n延迟",
+        "❌ Feed: connected, but silent\nLast row: 12s ago\nSymbols",
+        "❌ 行情：已连接，但没有数据\n最近行情：12s 前\n合约",
     ),
     (
         {
@@ -113,6 +111,22 @@ FEEDS: list[tuple[dict[str, Any], str, str]] = [  # what is the matter, in Engli
         {"by_rest": ("BTCUSDT",)},
         "⚠️ Silent in the stream, values by REST: 1 (BTCUSDT)",
         "⚠️ 推送无数据，由 REST 补充：1 (BTCUSDT)",
+    ),
+    (
+        {"state": "silent", "symbols": 7, "by_rest": tuple("ABCDEFG")},
+        "Symbols: 7\n⚠️ Values by REST meanwhile, of all of them\nConnection",
+        "合约：7 个\n⚠️ 期间全部由 REST 补充\n连接",
+    ),
+    (
+        {"state": "silent", "problem": "no rows", "reconnect_age": 1_000}
+        | {"reconnect_reason": "no rows"},
+        "Last reconnect: 1s ago\nContracts",
+        "上次重连：1s 前\n合约与",
+    ),
+    (
+        {"lag": 5_100},
+        "⚠️ Lag: 5.1 s",
+        "⚠️ 延迟：5.1 秒",
     ),
     (
         {"gone": ("MATICUSDT", "币安人生USDT")},

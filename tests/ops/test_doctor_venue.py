@@ -1,5 +1,6 @@
 """The doctor's look at a venue that is well, silent, late, wrong or away."""
 
+import re
 import time
 from collections.abc import AsyncIterator
 
@@ -63,9 +64,17 @@ async def test_a_venue_that_cannot_be_reached_fails() -> None:
 async def test_rows_that_arrive_are_counted_and_their_lag_is_told(venue: Simulator) -> None:
     found = await check_stream(venue.stream_url, venue.rest_url, listening=0.6)
     assert found.ok
-    for words in ("route /market: ", " rows/s, lag 0.", "first row after "):
+    for words in ("route /market: ", " rows/s of ", " symbols, lag 0.", "first row after "):
         assert words in found.text
     assert "has no /market route" not in found.text
+
+
+async def test_rows_that_repeat_count_once(venue: Simulator) -> None:
+    venue.faults.set("repeat")
+    found = await check_stream(venue.stream_url, venue.rest_url, listening=0.6)
+    assert found.ok
+    [rate, symbols] = re.findall(r"(\d+) rows/s of (\d+) symbols", found.text)[0]
+    assert int(rate) <= 10 * int(symbols) * 1.2
 
 
 async def test_the_lag_is_free_of_the_skew_of_this_clock(venue: Simulator) -> None:

@@ -45,7 +45,7 @@ def _feed_lines(feed: FeedView, _: Translate) -> list[str]:
         lines.append(_("Last row: {time} ago").format(time=formats.duration(feed.row_age)))
     if feed.state == "flows":
         lines.append(_("Rows per second: {rate}").format(rate=_rate(feed.rows_per_second)))
-    if feed.lag is not None:
+    if feed.state == "flows" and feed.lag is not None:
         sign = "⚠️ " if feed.lag > NOTABLE_LAG else ""
         lines.append(sign + _("Lag: {seconds} s").format(seconds=_seconds(max(feed.lag, 0))))
     if feed.skew is not None and abs(feed.skew) > NOTABLE_SKEW:
@@ -58,9 +58,15 @@ def _feed_lines(feed: FeedView, _: Translate) -> list[str]:
 
 def _symbol_lines(feed: FeedView, _: Translate) -> list[str]:
     lines = [_("Symbols: {count}").format(count=feed.symbols)]
+    all_by_rest = feed.state != "flows" and 0 < feed.symbols == len(feed.by_rest)
+    if all_by_rest:
+        lines.append(_("⚠️ Values by REST meanwhile, of all of them"))
     for names, text in (
         (feed.stale, _("⚠️ Stale: {names}")),
-        (feed.by_rest, _("⚠️ Silent in the stream, values by REST: {names}")),
+        (
+            () if all_by_rest else feed.by_rest,
+            _("⚠️ Silent in the stream, values by REST: {names}"),
+        ),
         (feed.gone, _("⚠️ No longer traded: {names}")),
         (feed.unanswered, _("⚠️ Acknowledged by the venue, but silent: {names}")),
     ):
@@ -79,7 +85,7 @@ def _connection_lines(feed: FeedView, _: Translate) -> list[str]:
     if feed.reconnect_age is not None:
         age = formats.duration(feed.reconnect_age)
         lines.append(_("Last reconnect: {time} ago").format(time=age))
-        if feed.reconnect_reason:
+        if feed.reconnect_reason not in ("", feed.problem):
             lines.append(_("Why: {reason}").format(reason=escape(reason(feed.reconnect_reason, _))))
     if feed.handover_age is not None:
         age = formats.duration(feed.handover_age)
@@ -107,11 +113,11 @@ def _sender_lines(sender: SenderView, _: Translate) -> list[str]:
     else:
         head = _("❌ Sending: Telegram does not answer")
     lines = [head]
-    if sender.is_telegram and sender.answer_age is not None:
+    if sender.is_telegram and sender.answer_age is None:
+        lines.append(_("Telegram: no answer yet"))
+    elif sender.answer_age is not None and not sender.is_well:
         age = formats.duration(sender.answer_age)
         lines.append(_("Telegram: answered {time} ago").format(time=age))
-    elif sender.is_telegram:
-        lines.append(_("Telegram: no answer yet"))
     if sender.sent_age is None:
         lines.append(_("Last message: none since the start"))
     else:
