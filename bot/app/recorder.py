@@ -78,6 +78,7 @@ class Recorder:
         self._key = b""
         self._book: Sequence[Rule] | None = None  # as last written; None: the next is written whole
         self._missing: Missing | None = None
+        self._logged: set[type[Exception]] = set()
         loop = asyncio.get_running_loop()
 
         def pass_on(problem: str | None) -> None:
@@ -211,11 +212,12 @@ class Recorder:
 
     @contextlib.contextmanager
     def _guarded(self, frames: int = 0) -> Iterator[None]:
-        """A fault of ours in the record is logged and counted; what is recorded goes on."""
+        """A fault of ours in the record is logged, once, and counted; what is recorded goes on."""
         try:
             yield
-        except Exception:  # noqa: BLE001 - as above
-            if self._missing is None:
+        except Exception as error:  # noqa: BLE001 - as above
+            if type(error) not in self._logged:
+                self._logged.add(type(error))
                 _log.exception("Something could not be recorded", extra={"action": "not_recorded"})
             self._miss(frames)
 
