@@ -76,7 +76,7 @@ def feed_view(
     state = _state(status, now)
     return FeedView(
         state=state,
-        row_age=age(status.last_row),
+        row_age=age(status.last_taken),
         rows_per_second=status.rows_per_second,
         lag=in_ms(status.lag),
         skew=in_ms(status.skew),
@@ -107,6 +107,6 @@ def in_ms(seconds: float | None) -> int | None:
 
 def _state(status: FeedStatus, now: float) -> str:
     if status.connected_since is not None:
-        fresh = status.last_row is not None and now - status.last_row <= ROW_WITHIN
+        fresh = status.last_taken is not None and now - status.last_taken <= ROW_WITHIN
         return "flows" if fresh else "silent"
     return "connecting" if status.next_connect is None else "waiting"

@@ -16,6 +16,9 @@ GAP = 8.0  # s without a row: they did not flow
 LARGEST_LAG = 5.0  # s from a row's event time to its coming
 LARGEST_SKEW = 5.0  # s between this machine's clock and the venue's
 HELD = 10.0  # s for which a lag must last, or be over
+NOT_TAKEN = (
+    "rows come, but none is news: they repeat those before, or tell another time than the venue's"
+)
 LONG_WAIT = 25.0  # s to the next connect: the venue refuses, and says why
 
 
@@ -68,7 +71,7 @@ class FeedWatch:
             await self._live.fault_over(SKEW, texts.clock_right)
 
     async def _look_for_silence(self, status: FeedStatus, now: float) -> None:
-        last = self._began if status.last_row is None else status.last_row
+        last = self._began if status.last_taken is None else status.last_taken
         silent = now - last
         if silent >= GAP:
             self._first_row = None
@@ -85,13 +88,16 @@ class FeedWatch:
 
     async def _say_silent(self, status: FeedStatus, last: float, now: float) -> None:
         self._silent_since = last
-        self._causes = {status.problem}
+        problem = status.problem
+        if status.last_row is not None and now - status.last_row < GAP:
+            problem = NOT_TAKEN
+        self._causes = {problem}
         text = partial(
             texts.feed_silent,
             texts.Silence(
                 seconds=int(now - last),
                 since=self._live.wall() - int((now - last) * 1000),
-                problem=status.problem,
+                problem=problem,
                 connected=status.connected_since is not None,
                 next_connect=_wait(status, now),
             ),

@@ -88,12 +88,18 @@ class Live:
         self._lock = asyncio.Lock()
         self._to_mark: list[Ended] = []
 
-    async def take(self, ticks: Sequence[Tick], frames: Sequence[Received] = ()) -> None:
-        """Decides on ticks; `frames` are those that they came in, empty for ticks from REST."""
+    async def take(self, ticks: Sequence[Tick], frames: Sequence[Received] = ()) -> int:
+        """Decides on ticks; `frames` are those that they came in, empty for ticks from REST.
+
+        Returns how many were news: the others are not newer than their symbol's last.
+        """
         async with self._lock:
             self._journal.rows(ticks, frames)
+            repeated = self.engine.repeated
             self._note(self.engine.on_frame(ticks))
+            news = len(ticks) - (self.engine.repeated - repeated)
             await self._record()
+            return news
 
     async def advance(self, now: int, *, everything: bool = False) -> None:
         """Lets time pass; `everything` also stores what a crash may cost (peaks, the heartbeat)."""

@@ -243,6 +243,7 @@ class Program:
             _lasting("rows", self._take_rows),
             _lasting("catalog", venue.catalog.refresh_when_asked),
             _lasting("second source", venue.second.run),
+            _lasting("time", venue.ask_time_when_doubted),
         ]
         if api is not None:
             talk = Talk(api, self.live, self.world, venue, self.wiring.store, self._polling)

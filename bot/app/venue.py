@@ -1,5 +1,6 @@
 """The venue's side of a run: rows into the engine, the clock, both sources, the feed's health."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +21,7 @@ from bot.market.tick import Tick
 from bot.rules.rule import Rule
 
 LARGEST_TIME = 1 << 53  # ms
+ASK_TIME_EVERY = 3.0  # s, while rows claim another time
 SEEN_LATELY = 10.0  # s: rows this young say that the stream brings what it should
 # Fields that the clock moves by itself: rows every 3 s are enough for them.
 _SLOW_FIELDS = frozenset({"funding", "interval"})
@@ -49,6 +51,7 @@ class Venue:
         self.catalog = CatalogSource(live, rest, self.follow_rules, monotonic)
         self._watch = FeedWatch(live, monotonic())
         self.rejected = 0  # rows too far ahead of the clock
+        self._time_doubted = asyncio.Event()
 
     async def consume(self) -> None:
         """Takes batches as they come, for ever; what goes wrong with one does not end the feed."""
@@ -62,7 +65,8 @@ class Venue:
     async def _take(self, batch: Batch) -> None:
         ticks = self._admit(batch.ticks)
         self.second.heard(ticks)
-        await self._decide(ticks, batch.frames)
+        if await self._decide(ticks, batch.frames):
+            self._stream.taken()
 
     async def _seed(self, ticks: Sequence[Tick]) -> None:
         """Ticks that the stream did not bring."""
@@ -71,6 +75,8 @@ class Venue:
     def _admit(self, ticks: Sequence[Tick]) -> list[Tick]:
         admitted = self._clock.admit(ticks, self._monotonic())
         self.rejected += admitted.rejected
+        if admitted.rejected:
+            self._time_doubted.set()
         if admitted.followed:
             _log.warning(
                 "The venue's clock jumped ahead by %d ms and is followed",
@@ -79,11 +85,12 @@ class Venue:
             )
         return [_storable(tick) for tick in admitted.ticks if tick.event_time < LARGEST_TIME]
 
-    async def _decide(self, ticks: Sequence[Tick], frames: Sequence[Received]) -> None:
-        if ticks:
-            await self._live.take(ticks, frames)
+    async def _decide(self, ticks: Sequence[Tick], frames: Sequence[Received]) -> int:
+        """How many of them were news."""
+        news = await self._live.take(ticks, frames) if ticks else 0
         if self._live.engine.take_doubted():
             self.catalog.ask()
+        return news
 
     async def heartbeat(self) -> None:
         """Lets time pass in the engine; before the first row no clock decides anything."""
@@ -110,13 +117,23 @@ class Venue:
     async def ask_time(self) -> None:
         """The venue's time, which counts only until the first row; and what it says of ours."""
         try:
-            self._clock.guess(await self._rest.server_time(), self._monotonic())
+            venue_time, now = await self._rest.server_time(), self._monotonic()
         except RestError as error:
             _log.warning("The venue's time is unknown: %s", error, extra={"action": "rest_failed"})
             return
+        self._clock.guess(venue_time, now)
+        self._clock.tell(venue_time, now)
         if self._rest.skew is not None:
             self._stream.tell_skew(round(self._rest.skew * 1000))
             await self._watch.judge_clock(self._rest.skew)
+
+    async def ask_time_when_doubted(self) -> None:
+        """Asks REST while rows of the stream claim a time far ahead, for ever."""
+        while True:
+            await self._time_doubted.wait()
+            self._time_doubted.clear()
+            await self.ask_time()
+            await asyncio.sleep(ASK_TIME_EVERY)
 
     async def refresh_catalog(self) -> None:
         """Takes a fresh catalog, and looks at the clocks."""

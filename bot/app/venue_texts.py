@@ -28,7 +28,7 @@ class Silence:
 
 def feed_silent(silence: Silence, _: Translate) -> str:
     lines = [
-        _("⚠️ <b>The feed is silent</b>: no row for {time}, since {moment}.").format(
+        _("⚠️ <b>The feed is silent</b>: no new row for {time}, since {moment}.").format(
             time=formats.duration(silence.seconds * 1000),
             moment=formats.moment(silence.since, "UTC"),
         )

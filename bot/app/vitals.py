@@ -85,7 +85,7 @@ class Vitals:
         )
         return Work(
             turn_age=time.monotonic() - self._turned_at,
-            row_age=_age(self.feed().last_row),
+            row_age=_age(self.feed().last_taken),
             decided_age=None if newest is None else (self._now() - newest) / 1000,
             blocked=tuple(BLOCKING[kind] for kind in self.blocked),
             is_telegram=self.is_telegram,

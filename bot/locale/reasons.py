@@ -53,4 +53,8 @@ def _sentences(_: Translate) -> tuple[str, ...]:
         _("the venue closed the connection ({detail})"),
         _("the connection was given up ({detail})"),
         _("the connection broke off"),
+        _(
+            "rows come, but none is news: they repeat those before, or tell another time than the"
+            " venue's"
+        ),
     )

@@ -55,6 +55,9 @@ class VenueClock:
       told the clock's own time since it began. So a single crazy symbol among good ones never
       moves the clock, a venue that jumps as a whole does after 5 s, and so does a single symbol
       that is alone.
+    * While rows claim another time, the venue's REST time decides where it was told since the
+      claim began: it is followed at once where REST agrees with it within a minute, and not at
+      all where REST does not. Streams that err for a while then cost nothing when they come back.
     * The rows of one batch are judged against the clock as it stood when the batch came, so that
       they cannot lift each other over the minute.
     """
@@ -67,6 +70,11 @@ class VenueClock:
         self._floor = start  # what was said before
         self._in_line: dict[str, float] = {}  # symbol: when it last told the clock's own time
         self._claims: list[_Claim] = []
+        self._told: tuple[int, float] | None = None  # by REST: ms, monotonic s
+
+    def tell(self, venue_time: int, monotonic: float) -> None:
+        """The venue's REST time (ms), as measured at this moment."""
+        self._told = venue_time, monotonic
 
     def guess(self, start: int, monotonic: float) -> None:
         """The venue's REST time (ms); it counts only before the first accepted row."""
@@ -129,7 +137,10 @@ class VenueClock:
         for claim in self._claims:
             rivals = sum(last >= claim.since for last in self._in_line.values())
             makers = len(claim.symbols)
-            old = monotonic - claim.since >= FOLLOW_AFTER
+            told = self._told_since(claim.since, monotonic)
+            if told is not None and abs(told - claim.at(monotonic)) > AHEAD:
+                continue
+            old = told is not None or monotonic - claim.since >= FOLLOW_AFTER
             if old and makers >= min(2, len(heard)) and makers > rivals:
                 before = self._floor
                 self.started = True
@@ -137,6 +148,12 @@ class VenueClock:
                 self._claims = []
                 return self.now(monotonic) - before
         return 0
+
+    def _told_since(self, since: float, monotonic: float) -> int | None:
+        """REST's time carried on to now; None where it was last told before `since`."""
+        if self._told is None or self._told[1] < since:
+            return None
+        return self._told[0] + _ms(monotonic - self._told[1])
 
 
 def _weight(claim: _Claim) -> tuple[int, float]:

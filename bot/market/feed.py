@@ -34,7 +34,8 @@ class FeedStatus:
     """
 
     connected_since: float | None = None  # None: not connected
-    last_row: float | None = None
+    last_row: float | None = None  # came
+    last_taken: float | None = None  # of those that came, the last that was news and decided on
     rows: int = 0
     conflated: int = 0
     connects: int = 0  # attempts, handovers included
@@ -100,6 +101,7 @@ class FeedRecord:
         self.next_connect: float | None = None
         self.rows = 0
         self.last_row: float | None = None
+        self.last_taken: float | None = None
         self.skipped: Counter[str] = Counter()
         self.problem = ""
         self.problem_at: float | None = None
@@ -187,6 +189,7 @@ class FeedRecord:
         return FeedStatus(
             connected_since=links[0].since if links else None,
             last_row=self.last_row,
+            last_taken=self.last_taken,
             rows=self.rows,
             conflated=conflated,
             connects=self.connects,

@@ -84,6 +84,10 @@ class MarketStream:
         """This machine's clock minus the venue's, ms, as measured just now by other means."""
         self.lag.tell(skew, self._wall() // 1000, self.monotonic())
 
+    def taken(self) -> None:
+        """The consumer decided on rows of the last batch: they were new, and of the present."""
+        self.record.last_taken = self.monotonic()
+
     async def next_batch(self) -> Batch:
         """The ticks since the last time: a frame's, or the latest of each symbol of several."""
         return await self.inbox.take()
@@ -205,6 +209,7 @@ class _Link:
         self.leaving = False  # the venue said so
         self.is_over = False
         self.wake = asyncio.Event()  # the plan changed, or a stream gave its first row
+        self._before: dict[str, int] = {}  # by symbol: E, of rows that led or ended a frame
         self._address = stream.plan[:NAMES_IN_ADDRESS]
         self.carries = Subscriptions(self._address, settings.streams_per_connection, started)
         self._stream = stream
@@ -275,7 +280,7 @@ class _Link:
         return Problem(words)
 
     def _take(self, message: bytes) -> bool:
-        """Hands the ticks of a frame on; False where it had none."""
+        """Hands the ticks of a frame on; False where it had none, or only what came before."""
         stream, now = self._stream, self._stream.monotonic()
         try:
             frame = decode_frame(message)
@@ -295,7 +300,17 @@ class _Link:
             self.flows_since = now
             stream.record.flows()
         self.rows_for = now - self.flows_since
-        return True
+        return self._is_news(frame.ticks)
+
+    def _is_news(self, ticks: tuple[Tick, ...]) -> bool:
+        """Whether time has gone on since the frame before: one that is repeated is no life.
+
+        It is told by the outermost rows, so that a single odd one does not decide.
+        """
+        before, ends = self._before, (ticks[0], ticks[-1])
+        news = any(tick.event_time > before.get(tick.symbol, 0) for tick in ends)
+        before.update((tick.symbol, tick.event_time) for tick in ends)
+        return news
 
     def _heed(self, frame: Frame, now: float) -> None:
         """What the venue says beside the rows."""

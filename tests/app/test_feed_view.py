@@ -14,7 +14,7 @@ from tests.chat.world import NOW, exchange_info, tick
 
 FLOWS = FeedStatus(
     connected_since=100.0,
-    last_row=199.5,
+    last_taken=199.5,
     problem="the connection broke off",
     links=(LinkStatus(100.0, 3, 900),),
     rows_per_second=3.0,
@@ -39,9 +39,9 @@ def test_seconds_of_the_steady_clock_become_ages_in_ms() -> None:
     ("status", "state"),
     [
         (FLOWS, "flows"),
-        (replace(FLOWS, last_row=190.0), "flows"),
-        (replace(FLOWS, last_row=189.9), "silent"),
-        (replace(FLOWS, last_row=None), "silent"),
+        (replace(FLOWS, last_taken=190.0), "flows"),
+        (replace(FLOWS, last_taken=189.9), "silent"),
+        (replace(FLOWS, last_taken=None), "silent"),
         (replace(FLOWS, connected_since=None), "connecting"),
         (replace(FLOWS, connected_since=None, next_connect=260.0), "waiting"),
         (FeedStatus(), "connecting"),

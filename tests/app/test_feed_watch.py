@@ -25,7 +25,7 @@ async def watch(place: VenuePlace, seconds: int, rows: Callable[[int], bool]) ->
         before = len(place.told())
         place.seconds += 1
         if rows(second):
-            place.stream.show(last_row=place.seconds)
+            place.stream.show(last_row=place.seconds, last_taken=place.seconds)
         await place.venue.watch_feed()
         moments += [second] * (len(place.told()) - before)
     return moments
@@ -51,7 +51,7 @@ async def test_a_feed_that_never_came_is_told_too(place: VenuePlace) -> None:
     ("status", "words"),
     [
         ({"problem": refusal(451).words, "next_connect": 90.0},
-         ["no row for 15s, since 2023-11-14 ", "does not serve the country", "comes in 1m 15s"]),
+         ["no new row for 15s, since 2023-11-14 ", "does not serve the country", "comes in 1m 15s"]),
         ({"problem": refusal(403).words, "next_connect": 90.0}, ["firewall refuses"]),
         ({"problem": refusal(418, "300").words, "next_connect": 300.0}, ["waiting 300 s"]),
         ({"problem": "the connection is open, but no row came for 8 s", "connected_since": 10.0},

@@ -39,6 +39,9 @@ class Stream(MarketStream):
     def status(self) -> FeedStatus:
         return self.shown
 
+    def taken(self) -> None:
+        self.shown = replace(self.shown, last_taken=self.shown.last_row)
+
     def show(self, **changes: Any) -> None:
         self.shown = replace(self.shown, **changes)
 
