@@ -72,6 +72,113 @@ def test_an_event_time_beyond_the_calendar_is_no_end(folder: Path) -> None:
     assert len(result.stdout.splitlines()) == 1
 
 
+def control(second: int, kind: str, body: object) -> str:
+    return f"{(START + second * 1000) * 1000} " + json.dumps({"fundingbot": {kind: body}})
+
+
+def recording(*rules: dict[str, object]) -> list[str]:
+    """A start with rules (none: no line of them), rows at 0, 1 and 2 s, the clock at 3 s."""
+    whole = [control(0, "rules", {"add": rules})] if rules else []
+    return [
+        control(0, "head", {"recording": "a", "part": 0, "began": START}),
+        control(0, "start", {"stale": 30_000}),
+        *whole,
+        control(0, "begin", {}),
+        line(0, "0.0001"),
+        line(1, "0.002"),
+        line(2, "0"),
+        control(3, "advance", START + 3_000),
+    ]
+
+
+OWN = {"id": "watch:ab", "name": "#1", "symbols": ["BTCUSDT"], "when": "rate > 0.15%"}
+QUICK = {**OWN, "when": "funding < 1h59m58s"}  # two seconds after the first row
+OTHER = '{"e":"other"}'
+
+
+def replayed(folder: Path, *captures: list[str], rules: bool, jobs: bool = False) -> Result:
+    names = []
+    for number, lines in enumerate(captures):
+        path = folder / f"c{number}.jsonl"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        names.append(str(path))
+    given = ["--rules", str(folder / "rules.yaml")] if rules else []
+    more = ["--jobs", "2"] if jobs else []
+    return CliRunner().invoke(app, ["replay", *names, *given, *more, "--json"])
+
+
+def names_of(result: Result) -> list[str]:
+    return [json.loads(each)["rule"] for each in result.stdout.splitlines()]
+
+
+def test_a_recording_brings_its_rules_unless_others_are_given(folder: Path) -> None:
+    own = replayed(folder, recording(OWN), rules=False)
+    assert (own.exit_code, names_of(own)) == (0, ["#1", "#1"])
+    assert "passed over;" not in own.stderr
+    assert "obeyed: 1 starts, 1 moves of the clock" in own.stderr
+    given = replayed(folder, recording(OWN), rules=True)
+    assert (given.exit_code, names_of(given)) == (0, ["hot", "hot"])
+    assert "own rules were passed over; leave out --rules to replay them" in given.stderr
+
+
+@pytest.mark.parametrize("jobs", [False, True])
+@pytest.mark.parametrize(
+    "captures",
+    [
+        [recording()],
+        [[line(0, "0.0001")]],
+        [[OTHER]],
+        [[line(0, "0.0001")], recording(OWN)],
+    ],
+)
+def test_without_any_rules_it_says_what_to_do(
+    folder: Path, captures: list[list[str]], *, jobs: bool
+) -> None:
+    result = replayed(folder, *captures, rules=False, jobs=jobs)
+    assert result.exit_code == 2
+    assert "c0.jsonl: holds no rules of its own; name a rules file with --rules FILE" in (
+        result.stderr
+    )
+
+
+def test_each_file_has_a_clock_of_its_own_kind(folder: Path) -> None:
+    plain = [line(3, "0"), line(4, "0")]
+    mixed = replayed(folder, recording(QUICK), plain, rules=False)
+    assert events(mixed) == [("fired", 3)]  # told by the recorded clock at 3 s, not by rows
+    alone = recording(QUICK)[:-1]
+    assert events(replayed(folder, alone, rules=False)) == []
+    assert events(replayed(folder, alone, plain, rules=False)) == [("fired", 3)]
+    twice = replayed(folder, plain, recording(QUICK), recording(OWN), rules=True)
+    assert twice.exit_code == 0
+    assert "2 starts" in twice.stderr
+
+
+def test_control_lines_in_a_plain_capture_are_foreign(folder: Path) -> None:
+    lines = [line(0, "0.0001"), *recording(OWN)[:4], line(1, "0.002"), line(2, "0")]
+    result = replayed(folder, lines, rules=True)
+    assert events(result) == [("fired", 1), ("resolved", 2)]
+    assert "4 foreign" in result.stderr
+
+
+def test_bad_control_lines_are_named_and_passed_over(folder: Path) -> None:
+    lines = recording(OWN)
+    lines[5:5] = [
+        control(1, "advance", -1),
+        control(1, "colour", 1),
+        control(1, "colour", 2),
+        '{"fundingbot":{"advance":',
+        control(1, "missing", {"frames": 2, "decisions": 1}),
+    ]
+    result = replayed(folder, lines, rules=False)
+    assert events(result) == [("fired", 1), ("resolved", 2)]
+    assert 'c0.jsonl:6: the control line "advance" is malformed' in result.stderr
+    assert "c0.jsonl:9: " in result.stderr
+    assert result.stderr.count('"colour"') == 1
+    assert "2 control lines of a newer version passed over" in result.stderr
+    assert "2 broken" in result.stderr
+    assert "missing: 2 frames, 1 decisions" in result.stderr
+
+
 def test_check_lists_every_problem_with_its_place(folder: Path) -> None:
     bad = folder / "bad.yaml"
     bad.write_text("version: 1\nrules:\n  - {name: a, symbol: B, when: rat > 1%}\n", "utf-8")
