@@ -53,8 +53,9 @@ class Scene:
 
     `quiet` is how long it is quiet afterwards; `noticed` and `again` are the most seconds until
     the program gives a dead connection up, and until rows come after the fault is over (None: it
-    does not stop them). The seconds begin when a handshake has met `status`. `ends` names symbols
-    whose alerts may end without a word, `lies` those about which REST does not tell the truth,
+    does not stop them). The seconds begin when a handshake has met `status`. `steady` names
+    symbols that fire all the while, `ends` those whose alerts may end without a word, `lies` those
+    that the stream does not bring and REST does not tell the truth about,
     `named` the words that the admins are to hear meanwhile, `within` so many seconds. After an
     `outage` they are to hear that it is over.
     """
@@ -66,6 +67,7 @@ class Scene:
     noticed: float | None = None
     again: float | None = None
     status: int | None = None
+    steady: tuple[str, ...] = ()
     ends: tuple[str, ...] = ()
     lies: tuple[str, ...] = ()
     named: str = ""
@@ -99,18 +101,12 @@ class Lane:
 
     async def play(self, scene: Scene) -> None:
         """Plays a scene, and writes down what was slow."""
-        faults = self.place.venue.faults
         links = [link for link in self.tap.links if link.rows and link.ended is None]
-        for symbol in scene.ends:
+        held = dict.fromkeys((*scene.steady, *scene.ends, *scene.lies))
+        for symbol in held:
             self.weather.raise_(symbol)
-        await asyncio.sleep(FIRING if scene.ends else 0)
-        started = time.monotonic()
-        self.spells += [Spell(symbol, started, float("inf"), ends=True) for symbol in scene.ends]
-        self.played.append((started, scene.name))
-        for fault in scene.faults:
-            faults.set_text(fault)
-        for symbol in scene.ends:
-            self.weather.let_go(symbol)
+        await asyncio.sleep(FIRING if held else 0)
+        started = self._begin(scene)
         if scene.noticed is not None:
             await self._notices(scene, links, scene.noticed)
         if scene.status is not None:
@@ -121,13 +117,28 @@ class Lane:
         if scene.named:
             await self._hears(scene, started)
         self._clear(scene, started)
-        for symbol in scene.ends:
+        for symbol in held:
             self.weather.move(symbol)
+        await self._recovers(scene)
+        await asyncio.sleep(scene.quiet)
+
+    def _begin(self, scene: Scene) -> float:
+        started = time.monotonic()
+        self.played.append((started, scene.name))
+        self.spells += [Spell(symbol, started, float("inf"), ends=True) for symbol in scene.ends]
+        for fault in scene.faults:
+            self.place.venue.faults.set_text(fault)
+        for symbol in scene.ends:
+            self.weather.let_go(symbol)
+        for symbol in scene.lies:
+            self.weather.lower(symbol)
+        return started
+
+    async def _recovers(self, scene: Scene) -> None:
         if scene.again is not None:
             await self.comes_back(scene.name, scene.again)
         if scene.outage:
             await self._is_said_to_be_back(time.monotonic())
-        await asyncio.sleep(scene.quiet)
 
     async def finish(self) -> list[str]:
         """Lets the last word be said, ends the program, and says what was wrong with it all."""

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.chaos.checker import Terms
-from tests.chaos.lane import SHORT, Scene
+from tests.chaos.lane import SHORT, WATCHED, Scene
 
 SILENT = 10.0  # s within which a silent connection is given up
 BLACK_HOLE = 11.0
 AGAIN = 15.0  # s until rows come when the server is well
 OUTAGE = 20.5  # s, long enough that the admins must hear of it
+STEADY = ("ETHUSDT", "XRPUSDT")  # what is on stays on over an outage
 BLIP = 12.0  # s, short enough that they must not
 
 
@@ -39,9 +40,20 @@ def refused(status: int, seconds: float = 1.0) -> Scene:
 
 
 PROGRAMMES: Mapping[str, Programme] = {
-    "silent": Programme((Scene("silent", ("silent",), OUTAGE, noticed=SILENT, again=AGAIN),)),
+    "silent": Programme(
+        (Scene("silent", ("silent",), OUTAGE, noticed=SILENT, steady=STEADY, again=AGAIN),)
+    ),
     "black hole": Programme(
-        (Scene("black hole", ("black-hole",), OUTAGE, noticed=BLACK_HOLE, again=AGAIN),)
+        (
+            Scene(
+                "black hole",
+                ("black-hole",),
+                OUTAGE,
+                noticed=BLACK_HOLE,
+                steady=STEADY,
+                again=AGAIN,
+            ),
+        )
     ),
     "cuts": Programme(
         (cut("reset", "reset"), cut("close", "close"), cut("lifetime", "lifetime=1"))
@@ -82,7 +94,7 @@ PROGRAMMES: Mapping[str, Programme] = {
             Scene("REST hangs", ("rest-hang", "reset"), 3.0),
             Scene(
                 "disagree",
-                ("disagree=ETHUSDT,TSLAUSDT", "drop=ETHUSDT,TSLAUSDT"),
+                (f"disagree={','.join(WATCHED)}", "drop=ETHUSDT,TSLAUSDT", "reset"),
                 9.0,
                 lies=("ETHUSDT", "TSLAUSDT"),
             ),
@@ -114,16 +126,43 @@ def barred(status: int) -> Scene:
 # With the lengths that they have in life.
 AT_LENGTH: Mapping[str, Programme] = {
     "silent": Programme(
-        (Scene("silent", ("silent",), 100.0, noticed=SILENT, again=AGAIN, outage=True),), PATIENT
+        (
+            Scene(
+                "silent",
+                ("silent",),
+                100.0,
+                noticed=SILENT,
+                steady=STEADY,
+                again=AGAIN,
+                outage=True,
+            ),
+        ),
+        PATIENT,
     ),
     "silent at night": Programme(
-        (Scene("silent for 10 min", ("silent",), 600.0, noticed=SILENT, again=AGAIN, outage=True),),
+        (
+            Scene(
+                "silent for 10 min",
+                ("silent",),
+                600.0,
+                noticed=SILENT,
+                steady=STEADY,
+                again=AGAIN,
+                outage=True,
+            ),
+        ),
         PATIENT,
     ),
     "black hole": Programme(
         (
             Scene(
-                "black hole", ("black-hole",), 100.0, noticed=BLACK_HOLE, again=AGAIN, outage=True
+                "black hole",
+                ("black-hole",),
+                100.0,
+                noticed=BLACK_HOLE,
+                steady=STEADY,
+                again=AGAIN,
+                outage=True,
             ),
         ),
         PATIENT,

@@ -53,7 +53,7 @@ FAULTS: tuple[Pick, ...] = (
     some("settle=1", "settle=3"),
     some("rest-down", "rest-down=429", "rest-down=418", "rest-down=400"),
     some("rest-hang"),
-    symbols("disagree"),
+    some(f"disagree={','.join(WATCHED)}"),
 )
 # Refusals are met by those who come anew.
 CUTS = ("reset", "close=1001")
@@ -79,7 +79,7 @@ def _scene(chance: random.Random, times: tuple[float, ...]) -> Scene:
         seconds=chance.choice(times),
         quiet=chance.choice(QUIET_TIMES),
         ends=_named(faults, "delist", "unlist"),
-        lies=_named(faults, "disagree"),
+        lies=_named(faults, "drop") if "disagree" in faults else (),
     )
 
 

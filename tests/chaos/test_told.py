@@ -50,5 +50,9 @@ def test_alerts_are_read(text: str, found: list[tuple[str, str, str]]) -> None:
 
 
 def test_notices_about_the_feed_are_read() -> None:
-    texts = ("⚠️ The feed is silent: no new row for 15s", "✅ The feed is back after 21s.", "✅ Rows")
+    texts = (
+        "⚠️ The feed is silent: no new row for 15s",
+        "✅ The feed is back after 21s.",
+        "✅ Rows",
+    )
     assert [one.kind for one in notices(map(message, texts))] == [DOUBT, BACK]

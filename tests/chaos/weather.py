@@ -57,6 +57,10 @@ class Weather:
         self._numbers[symbol] += 1
         self._venue.set_row(symbol, rate=high(self._numbers[symbol]))
 
+    def lower(self, symbol: str) -> None:
+        """Down again."""
+        self._venue.set_row(symbol, rate=low(self._numbers[symbol]))
+
     def let_go(self, symbol: str) -> None:
         """The rate is what the simulated market makes of it."""
         self._venue.free_row(symbol)
