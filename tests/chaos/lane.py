@@ -104,7 +104,10 @@ class Lane:
         links = [link for link in self.tap.links if link.rows and link.ended is None]
         held = dict.fromkeys((*scene.steady, *scene.ends, *scene.lies))
         for symbol in held:
-            self.weather.raise_(symbol)
+            if symbol in scene.lies:  # which say that the rate is higher
+                self.weather.lower(symbol)
+            else:
+                self.weather.raise_(symbol)
         await asyncio.sleep(FIRING if held else 0)
         started = self._begin(scene)
         if scene.noticed is not None:
@@ -130,8 +133,6 @@ class Lane:
             self.place.venue.faults.set_text(fault)
         for symbol in scene.ends:
             self.weather.let_go(symbol)
-        for symbol in scene.lies:
-            self.weather.lower(symbol)
         return started
 
     async def _recovers(self, scene: Scene) -> None:

@@ -92,10 +92,17 @@ PROGRAMMES: Mapping[str, Programme] = {
             Scene("drop", ("drop=ETHUSDT,TSLAUSDT",), 9.0),
             Scene("REST down", ("rest-down", "reset"), 3.0),
             Scene("REST hangs", ("rest-hang", "reset"), 3.0),
+        ),
+        Terms(patience=5.0, slack=6.0, stale=5_000),
+        {"STALE": "5s"},
+    ),
+    "disagreement": Programme(
+        (
+            # Long enough for a second look, when the last rows of those two are old.
             Scene(
                 "disagree",
                 (f"disagree={','.join(WATCHED)}", "drop=ETHUSDT,TSLAUSDT", "reset"),
-                9.0,
+                21.0,
                 lies=("ETHUSDT", "TSLAUSDT"),
             ),
         ),

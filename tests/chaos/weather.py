@@ -58,7 +58,8 @@ class Weather:
         self._venue.set_row(symbol, rate=high(self._numbers[symbol]))
 
     def lower(self, symbol: str) -> None:
-        """Down again."""
+        """Down, and no further moves."""
+        self._tasks[symbol].cancel()
         self._venue.set_row(symbol, rate=low(self._numbers[symbol]))
 
     def let_go(self, symbol: str) -> None:
