@@ -6,6 +6,7 @@ from typing import overload
 
 from bot.alerts.engine import Engine
 from bot.alerts.symbol import SymbolMemory
+from bot.app.feed_watch import NOT_TAKEN
 from bot.chat.world import FeedView, LinkView
 from bot.market.feed import FeedStatus
 from bot.ops.judgement import ROW_WITHIN
@@ -82,7 +83,7 @@ def feed_view(
         skew=in_ms(status.skew),
         links=tuple(LinkView(in_ms(now - link.since), link.streams) for link in status.links),
         next_connect=None if status.next_connect is None else in_ms(status.next_connect - now),
-        problem="" if state == "flows" else status.problem,
+        problem=_problem(status, state, now),
         reconnect_age=age(status.reconnected_at),
         reconnect_reason=status.reconnect_reason,
         handover_age=age(status.handed_over_at),
@@ -103,6 +104,14 @@ def in_ms(seconds: None) -> None: ...
 def in_ms(seconds: float | None) -> int | None: ...
 def in_ms(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1000)
+
+
+def _problem(status: FeedStatus, state: str, now: float) -> str:
+    """Why no rows flow, or why those that do are of no use."""
+    if state == "flows":
+        return ""
+    useless = status.last_row is not None and now - status.last_row <= ROW_WITHIN
+    return NOT_TAKEN if state == "silent" and useless else status.problem
 
 
 def _state(status: FeedStatus, now: float) -> str:

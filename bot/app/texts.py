@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.locale import Translate, formats
+from bot.locale import Translate, formats, reasons
 from bot.notify.markup import escape
 
 MOST_LINES = 20  # of a list in one message
@@ -70,7 +70,7 @@ def unknown_symbols(problems: Sequence[str], _: Translate) -> str:
 
 def plain_fault(reason: str, _: Translate) -> str:
     """A fault whose own words say everything."""
-    return "⚠️ " + escape(_(reason))
+    return "⚠️ " + escape(reasons.reason(reason, _))
 
 
 def telegram_back(_: Translate) -> str:

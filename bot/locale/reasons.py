@@ -1,6 +1,6 @@
-"""Why the feed was lost, in the reader's language.
+"""Why the feed was lost or sending fails, in the reader's language.
 
-The feed says so in English sentences, which the log needs too. They are a fixed vocabulary: those
+The parts say so in English sentences, which the log needs too. They are a fixed vocabulary: those
 below, with `{placeholders}` for what differs. A sentence that is not among them stays English.
 """
 
@@ -56,5 +56,34 @@ def _sentences(_: Translate) -> tuple[str, ...]:
         _(
             "rows come, but none is news: they repeat those before, or tell another time than the"
             " venue's"
+        ),
+        *_of_sending(_),
+    )
+
+
+def _of_sending(_: Translate) -> tuple[str, ...]:
+    return (
+        _("cannot reach the Telegram server: {detail}"),
+        _("no certain answer from the Telegram server: {detail}"),
+        _("Telegram does not answer: a request is stuck"),
+        _(
+            "another program reads this bot's updates (or a webhook is set): stop it, or use a"
+            " token of its own. The server says: {detail}"
+        ),
+        _(
+            "the Telegram server refuses the token: check TELEGRAM_TOKEN (from @BotFather) and"
+            " TELEGRAM_API_URL. The server says: {detail}"
+        ),
+        _("Telegram refuses the token: {detail}; check TELEGRAM_TOKEN"),
+        _("the Telegram server refuses: {detail}"),
+        _("commands cannot be stored: {detail}"),
+        _("A message to chat {chat} is lost: {reason}"),
+        _(
+            "Topic {topic} of chat {chat} is gone ({detail}): its messages go to the general topic;"
+            " name another topic in the rules file, or watch there"
+        ),
+        _(
+            "Chat {name} cannot be written to: {detail}. Its watches are kept; it is told again as"
+            " soon as somebody writes to the bot there."
         ),
     )

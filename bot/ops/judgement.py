@@ -21,7 +21,7 @@ class Work:
     """
 
     turn_age: float  # since time last passed in the engine
-    row_age: float | None  # since a row came
+    row_age: float | None  # since a row came that was news
     decided_age: float | None  # how old the newest row is that was decided on
     blocked: tuple[str, ...] = ()
     is_telegram: bool = False
@@ -46,7 +46,7 @@ def feed(work: Work) -> Verdict:
     if work.row_age is None:
         return Verdict(ok=False, text="no row has come yet")
     if work.row_age > ROW_WITHIN:
-        return Verdict(ok=False, text=f"no row came for {work.row_age:.0f} s")
+        return Verdict(ok=False, text=f"no new row for {work.row_age:.0f} s")
     if work.decided_age is None:
         return Verdict(ok=False, text="rows come, but none was decided on yet")
     if work.decided_age > ROW_WITHIN:

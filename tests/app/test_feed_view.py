@@ -6,6 +6,7 @@ import pytest
 
 from bot.alerts.engine import Engine
 from bot.app.feed_view import SymbolsView, feed_view, stale_symbols, symbols_view
+from bot.app.feed_watch import NOT_TAKEN
 from bot.chat.world import LinkView
 from bot.market.catalog import Catalog
 from bot.market.feed import FeedStatus, LinkStatus
@@ -52,6 +53,12 @@ def test_the_state_is_of_the_connection_and_its_rows(status: FeedStatus, state: 
     assert seen.state == state
     assert seen.problem == ("" if state == "flows" else status.problem)
     assert seen.next_connect == (60_000 if state == "waiting" else None)
+
+
+def test_rows_that_come_and_are_no_news_are_the_reason() -> None:
+    useless = replace(FLOWS, last_row=199.9, last_taken=150.0)
+    seen = feed_view(useless, SymbolsView(), None, 200.0)
+    assert (seen.state, seen.row_age, seen.problem) == ("silent", 50_000, NOT_TAKEN)
 
 
 ARRAY = ("!markPrice@arr@1s",)

@@ -72,7 +72,7 @@ async def test_a_silent_feed_is_not_ready_but_alive_and_ready_again_after(place:
 
         await comes(ready, (200, "rows flow; messages can be sent"))
         place.venue.faults.set("silent")
-        await comes(ready, (503, "not ready: no row came for 1"))
+        await comes(ready, (503, "not ready: no new row for 1"))
         assert await page(run, "/healthz") == (200, "ok")
         place.venue.faults.clear("silent")
         await comes(ready, (200, "rows flow"))

@@ -130,8 +130,8 @@ FEEDS: list[tuple[dict[str, Any], str, str]] = [  # what is the matter, in Engli
     ),
     (
         {"gone": ("MATICUSDT", "币安人生USDT")},
-        "⚠️ No longer traded: 2 (MATICUSDT, 币安人生USDT)",
-        "⚠️ 已停止交易：2 (MATICUSDT, 币安人生USDT)",
+        "⚠️ Not traded: 2 (MATICUSDT, 币安人生USDT)",
+        "⚠️ 未在交易：2 (MATICUSDT, 币安人生USDT)",
     ),
     (
         {"unanswered": ("foousdt@markPrice@1s",)},

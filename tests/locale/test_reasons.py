@@ -9,6 +9,8 @@ from bot.locale import translator
 from bot.locale.reasons import reason
 from bot.market import reconnect
 from bot.market.reconnect import refusal
+from bot.notify.notifier import _out_of_reach
+from bot.store.records import ChatRow
 
 SAID = [
     (refusal(451).words, "交易所拒绝此地区（HTTP 451）"),
@@ -32,6 +34,11 @@ SAID = [
     ),
     ("the venue closed the connection (1008 (policy violation))", "交易所关闭了连接（1008"),
     ("the connection broke off", "连接中断"),
+    (
+        "A message to chat -7 is lost: no certain answer from the Telegram server: cut",
+        "发往聊天 -7 的一条消息丢失：Telegram 服务器没有给出确定的答复：cut",
+    ),
+    (_out_of_reach(ChatRow(7, disabled="blocked")), "无法向聊天 7 发送消息：blocked。其监控"),
 ]
 
 

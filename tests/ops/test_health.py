@@ -89,7 +89,7 @@ async def test_a_silent_feed_is_not_ready_but_alive(
     answer = await ask(server, "/readyz")
     assert (answer.status_code, answer.text) == (
         503,
-        "not ready: no row came for 20 s; messages can be sent\n",
+        "not ready: no new row for 20 s; messages can be sent\n",
     )
     assert (await ask(server, "/healthz")).status_code == 200
 

@@ -17,8 +17,8 @@ def test_a_bot_that_does_its_work_is_alive_and_ready() -> None:
     ("wrong", "text"),
     [
         ({"row_age": None, "decided_age": None}, "no row has come yet; messages can be sent"),
-        ({"row_age": 23.4, "decided_age": 24.0}, "no row came for 23 s; messages can be sent"),
-        ({"row_age": 23.4}, "no row came for 23 s; messages can be sent"),
+        ({"row_age": 23.4, "decided_age": 24.0}, "no new row for 23 s; messages can be sent"),
+        ({"row_age": 23.4}, "no new row for 23 s; messages can be sent"),
         ({"decided_age": None}, "rows come, but none was decided on yet; messages can be sent"),
         ({"decided_age": 61.0}, "rows come, but none is newer than 61 s; messages can be sent"),
         ({"answer_age": None}, "rows flow; Telegram has not answered yet"),
@@ -29,7 +29,7 @@ def test_a_bot_that_does_its_work_is_alive_and_ready() -> None:
         ),
         (
             {"row_age": 11.0, "answer_age": None},
-            "no row came for 11 s; Telegram has not answered yet",
+            "no new row for 11 s; Telegram has not answered yet",
         ),
     ],
 )

@@ -67,7 +67,7 @@ def _symbol_lines(feed: FeedView, _: Translate) -> list[str]:
             () if all_by_rest else feed.by_rest,
             _("⚠️ Silent in the stream, values by REST: {names}"),
         ),
-        (feed.gone, _("⚠️ No longer traded: {names}")),
+        (feed.gone, _("⚠️ Not traded: {names}")),
         (feed.unanswered, _("⚠️ Acknowledged by the venue, but silent: {names}")),
     ):
         if names:
