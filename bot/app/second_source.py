@@ -61,16 +61,26 @@ class SecondSource:
     def by_rest(self) -> frozenset[str]:
         """The symbols whose present values came by REST."""
         symbols = self._engine.symbols
-        return frozenset(s for s, tick in self._seeded.items() if symbols[s].tick is tick)
+        return frozenset(
+            symbol
+            for symbol, tick in self._seeded.items()
+            if (memory := symbols.get(symbol)) is not None and memory.tick is tick
+        )
 
     @property
     def _engine(self) -> Engine:
         return self._live.engine
 
     def heard(self, ticks: Iterable[Tick]) -> None:
-        """Rows of the stream that were admitted."""
+        """Rows of the stream that were admitted; one that is not newer than the last tells nothing.
+
+        What is ahead of the clock counts as no last one: the clock was set back since.
+        """
+        clock = self._clock.now(self._monotonic())
         for tick in ticks:
-            self._streamed[tick.symbol] = tick
+            held = self._streamed.get(tick.symbol)
+            if held is None or tick.event_time > held.event_time or held.event_time > clock + FRESH:
+                self._streamed[tick.symbol] = tick
 
     async def run(self) -> None:
         """Looks each second whether to ask, for ever; what goes wrong once does not end it."""

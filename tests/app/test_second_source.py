@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.alerts.build import rule
+from tests.alerts.build import rule, tick
 from tests.app.venue_place import VenuePlace, a_venue_place
 
 LOW, HIGH = "0.0001", "0.002"
@@ -155,6 +155,27 @@ async def test_a_rest_that_refuses_is_not_pressed_and_the_stream_goes_on(
     place.rest.rows["BTCUSDT"] = {"lastFundingRate": HIGH}
     await place.pass_time(130, {"BTCUSDT": HIGH})
     assert place.venue.second.by_rest == {"ETHUSDT"}
+
+
+async def test_rows_that_are_repeated_out_of_order_are_not_compared_with_rest(
+    place: VenuePlace,
+) -> None:
+    await place.use(rule("rate > 0.1%", symbols="BTCUSDT,ETHUSDT"))
+    for _ in range(80):
+        await place.second(BOTH)
+        place.venue.second.heard(
+            [tick(int(place.seconds) - 5, HIGH), tick(int(place.seconds), HIGH)]
+        )
+    assert place.rest.asked["premiumIndex"] == 1
+    assert place.told() == []
+
+
+async def test_rows_from_after_the_clock_was_set_back_are_compared_again(place: VenuePlace) -> None:
+    place.seconds += 1
+    second = place.venue.second
+    second.heard([tick(1 + 60, HIGH)])
+    second.heard([tick(1, LOW)])
+    assert [row.rate for row in second._present(place.seconds).values()] == [LOW]
 
 
 async def test_people_who_look_at_the_market_share_one_request(place: VenuePlace) -> None:
