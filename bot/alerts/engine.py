@@ -11,7 +11,7 @@ from dataclasses import replace
 from bot.alerts.changes import Changes, SampleKept, StateChange
 from bot.alerts.event import Event, event_of
 from bot.alerts.leftover import Leftover, ended_of
-from bot.alerts.lifecycle import IDLE, Kind, Phase, State, Step, durable, pay, step
+from bot.alerts.lifecycle import IDLE, Kind, Phase, State, Step, durable, not_after, pay, step
 from bot.alerts.look import Look
 from bot.alerts.symbol import SymbolMemory, said_interval
 from bot.market.catalog import Catalog
@@ -120,6 +120,25 @@ class Engine:
             if event is not None:
                 events.append(event)
         return events
+
+    def begin_anew(self, now: int) -> None:
+        """The clock was wrong and goes back to `now` (ms): symbols wait for a first tick again.
+
+        Their states and minute samples stay, as over a restart. `changes` is to be asked before.
+        """
+        states = [
+            StateChange(rule.id, rule.fingerprint, memory.symbol, not_after(state, now))
+            for memory in self.symbols.values()
+            for rule in memory.rules
+            if (state := memory.states.get(rule.id)) is not None
+        ]
+        samples = [kept for memory in self.symbols.values() for kept in memory.samples(now)]
+        self._leftover.keep(states, samples, now, self.stale_after)
+        self.symbols.clear()
+        self._due.clear()
+        self._dirty.clear()
+        self._funding_pairs = None
+        self.clock = now
 
     def replace_rules(self, rules: Sequence[Rule]) -> None:
         """Swaps the rules. States of those that decide as before stay as they are."""

@@ -78,6 +78,22 @@ def durable(state: State) -> tuple[object, ...]:
     )  # fmt: skip
 
 
+def not_after(state: State, now: int) -> State:
+    """A state whose clock goes back to `now` (ms): no moment of it lies ahead.
+
+    The beginning of an episode stays, which is its name; a hold that was under way starts again.
+    """
+    if state.phase is Phase.PENDING:
+        state = _idle(state)
+    return _with(
+        state,
+        hold_since=min(state.hold_since, now),
+        known_at=min(state.known_at, now),
+        fired_at=min(state.fired_at, now),
+        told_at=min(state.told_at, now),
+    )
+
+
 class Step(msgspec.Struct, frozen=True, gc=False):
     """A decision: the state after it, what is to be told, and why."""
 

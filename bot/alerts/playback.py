@@ -94,6 +94,7 @@ class Playback:
             "in_force": self._open,
             "begin": self._begin,
             "advance": self._advance,
+            "anew": self._anew,
             "together": lambda count: self._expect(count, decided=True),
             "held": lambda count: self._expect(count, decided=False),
             "rows": self._decide,
@@ -159,6 +160,9 @@ class Playback:
     def _advance(self, now: int) -> list[Event]:
         self.played.advances += 1
         return self._ended_once(self.engine.advance(now))
+
+    def _anew(self, now: int) -> None:
+        self.engine.begin_anew(now)
 
     def _ended_once(self, events: list[Event]) -> list[Event]:
         """As live: a rule that `once` has ended everywhere is no more."""

@@ -116,6 +116,16 @@ class SymbolMemory:
                 kept.append(SampleKept(self.symbol, field, reading.now, str(value.exact)))
         return kept
 
+    def samples(self, until: int) -> list[SampleKept]:
+        """The minute samples up to a moment (ms)."""
+        return [
+            SampleKept(self.symbol, name, time, str(value.exact))
+            for (name, coarse), series in self.series.items()
+            if coarse
+            for time, value in series.samples()
+            if time <= until
+        ]
+
     def select(self, rules: tuple[Rule, ...], looking_back: Sequence[Rule]) -> None:
         """Takes the rules that are about this symbol, and those whose history is to be kept."""
         self.rules = rules

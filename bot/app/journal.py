@@ -18,6 +18,9 @@ class Journal(Protocol):
     def advance(self, now: int) -> None:
         """The clock (ms)."""
 
+    def anew(self, now: int) -> None:
+        """The clock went back to `now` (ms)."""
+
     def catalog(self, catalog: Catalog) -> None:
         """Another catalog is in force."""
 
@@ -34,6 +37,8 @@ class NoJournal:
     def rows(self, ticks: Sequence[Tick], frames: Sequence[Received]) -> None: ...
 
     def advance(self, now: int) -> None: ...
+
+    def anew(self, now: int) -> None: ...
 
     def catalog(self, catalog: Catalog) -> None: ...
 

@@ -111,6 +111,14 @@ class Live:
                 self._draft.add_fact(ALIVE_AT, str(self.engine.clock))
             await self._record()
 
+    async def begin_anew(self, now: int) -> None:
+        """The venue's clock went back to `now` (ms): symbols wait for a first row again."""
+        async with self._lock:
+            self._collect(self.engine.changes(everything=True))
+            self._journal.anew(now)
+            self.engine.begin_anew(now)
+            await self._record()
+
     async def replace_rules(self, plan: Callable[[], Replacement]) -> None:
         """Swaps the book for the one that `plan` makes of the present state of things."""
         async with self._lock:

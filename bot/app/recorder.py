@@ -112,6 +112,10 @@ class Recorder:
             self._rotate_if_due()
             self._put([control_line(self._wall(), "advance", now)])
 
+    def anew(self, now: int) -> None:
+        with self._guarded():
+            self._put([control_line(self._wall(), "anew", now)])
+
     def catalog(self, catalog: Catalog) -> None:
         with self._guarded():
             self._put([catalog_line(self._wall(), catalog)])

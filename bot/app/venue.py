@@ -63,26 +63,28 @@ class Venue:
                 _log.exception("A batch of rows could not be taken", extra={"action": "take"})
 
     async def _take(self, batch: Batch) -> None:
-        ticks = self._admit(batch.ticks)
+        ticks = await self._admit(batch.ticks)
         self.second.heard(ticks)
         if await self._decide(ticks, batch.frames):
             self._stream.taken()
 
     async def _seed(self, ticks: Sequence[Tick]) -> None:
         """Ticks that the stream did not bring."""
-        await self._decide(self._admit(ticks), ())
+        await self._decide(await self._admit(ticks), ())
 
-    def _admit(self, ticks: Sequence[Tick]) -> list[Tick]:
+    async def _admit(self, ticks: Sequence[Tick]) -> list[Tick]:
         admitted = self._clock.admit(ticks, self._monotonic())
         self.rejected += admitted.rejected
-        if admitted.rejected:
+        if admitted.doubtful:
             self._time_doubted.set()
         if admitted.followed:
             _log.warning(
-                "The venue's clock jumped ahead by %d ms and is followed",
+                "The venue's clock jumped by %d ms and is followed",
                 admitted.followed,
                 extra={"action": "clock_followed"},
             )
+        if admitted.followed < 0:
+            await self._live.begin_anew(self._clock.now(self._monotonic()))
         return [_storable(tick) for tick in admitted.ticks if tick.event_time < LARGEST_TIME]
 
     async def _decide(self, ticks: Sequence[Tick], frames: Sequence[Received]) -> int:

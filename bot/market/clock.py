@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from bot.market.tick import Tick
 
 AHEAD = 60_000  # ms: a row further ahead of the clock is bad, or the clock is
+BEHIND = 30_000  # ms: rows that are all further behind it are late, or the clock is wrong
 AGREEMENT = 10_000  # ms: rows whose times lie this close tell the same time
 FOLLOW_AFTER = 5.0  # s: how long rows must agree before the clock follows them
 FORGOTTEN_AFTER = 10.0  # s: without another row a claim is given up; streams send every 1 or 3 s
@@ -17,12 +18,14 @@ _CLAIMS = 8  # other times considered at once; a venue with more has none that i
 class Admitted:
     """The rows that may be decided on, in their order; how many were refused as too far ahead.
 
-    `followed` is by how many ms the clock jumped ahead after rows that agreed; 0: it did not.
+    `followed` is by how many ms the clock jumped after rows that agreed, negative where it went
+    back; 0: it did not. `doubtful`: rows tell another time, and REST should be asked for it.
     """
 
     ticks: tuple[Tick, ...]
     rejected: int = 0
     followed: int = 0
+    doubtful: bool = False
 
 
 @dataclass(slots=True)
@@ -47,7 +50,7 @@ class VenueClock:
       venue's REST time once `guess` has it. That only says which rows are too far ahead.
     * A row up to a minute ahead of the clock is accepted, however old it is: staleness is decided
       elsewhere. The first accepted row sets the clock, backwards too: a REST or local time that
-      is ahead of the stream is simply wrong. From then on the clock never goes back.
+      is ahead of the stream is simply wrong. From then on it goes back in one case alone.
     * A row more than a minute ahead is rejected and becomes a claim. Rows agree with a claim while
       they lie within 10 s of its time, carried on; 10 s without one end it. A claim that is 5 s
       old is followed, and its rows accepted from then on, when at least two symbols make it (one,
@@ -58,6 +61,9 @@ class VenueClock:
     * While rows claim another time, the venue's REST time decides where it was told since the
       claim began: it is followed at once where REST agrees with it within a minute, and not at
       all where REST does not. Streams that err for a while then cost nothing when they come back.
+    * Where no row lies within 30 s of the clock for 5 s, and REST tells the time of the rows, the
+      clock was wrong and goes back to them. Without REST's word it never goes back: rows that
+      are late look the same.
     * The rows of one batch are judged against the clock as it stood when the batch came, so that
       they cannot lift each other over the minute.
     """
@@ -71,6 +77,7 @@ class VenueClock:
         self._in_line: dict[str, float] = {}  # symbol: when it last told the clock's own time
         self._claims: list[_Claim] = []
         self._told: tuple[int, float] | None = None  # by REST: ms, monotonic s
+        self._behind_since: float | None = None  # monotonic s; None: rows keep up with the clock
 
     def tell(self, venue_time: int, monotonic: float) -> None:
         """The venue's REST time (ms), as measured at this moment."""
@@ -104,9 +111,12 @@ class VenueClock:
             if followed:
                 limit = self._floor + AHEAD
                 accepted = tuple([tick for tick in ticks if tick.event_time <= limit])
+        rejected = len(ticks) - len(accepted)
         if accepted:
-            self._accept(max(tick.event_time for tick in accepted), monotonic)
-        return Admitted(accepted, len(ticks) - len(accepted), followed)
+            newest = max(tick.event_time for tick in accepted)
+            followed = followed or self._go_back(newest, monotonic)
+            self._accept(newest, monotonic)
+        return Admitted(accepted, rejected, followed, bool(rejected) or self._is_behind)
 
     def _accept(self, event_time: int, monotonic: float) -> None:
         if not self.started:
@@ -114,6 +124,27 @@ class VenueClock:
             self._event_time, self._arrived, self._floor = event_time, monotonic, event_time
         elif event_time > self._event_time:
             self._event_time, self._arrived = event_time, monotonic
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._behind_since is not None
+
+    def _go_back(self, newest: int, monotonic: float) -> int:
+        """Sets the clock back to rows that REST confirms; returns by how much (ms), negative."""
+        before = self.now(monotonic)
+        if not self.started or newest >= before - BEHIND:
+            self._behind_since = None
+            return 0
+        if self._behind_since is None:
+            self._behind_since = monotonic
+        told = self._told_since(self._behind_since, monotonic)
+        lasts = monotonic - self._behind_since >= FOLLOW_AFTER
+        if not lasts or told is None or abs(told - newest) > BEHIND:
+            return 0
+        self._event_time, self._arrived, self._floor = newest, monotonic, newest
+        self._behind_since, self._claims = None, []
+        self._in_line.clear()
+        return newest - before
 
     def _claim(self, tick: Tick, monotonic: float) -> None:
         for claim in self._claims:

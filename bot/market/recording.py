@@ -141,6 +141,7 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 BODIES: Mapping[str, msgspec.json.Decoder[Any]] = {
     "head": msgspec.json.Decoder(Head),
     "advance": msgspec.json.Decoder(Time),
+    "anew": msgspec.json.Decoder(Time),
     "together": msgspec.json.Decoder(Count),
     "held": msgspec.json.Decoder(Count),
     "rows": msgspec.json.Decoder(list[Tick]),

@@ -282,3 +282,43 @@ def test_what_is_on_can_be_listed() -> None:
     live.on_frame([tick(0, HIGH), tick(0, LOW, "ETHUSDT")])
     assert [(rule_id, symbol) for rule_id, symbol, _ in live.on()] == [("file:r", "BTCUSDT")]
     assert list(live.on("file:x")) == []
+
+
+def test_a_clock_that_was_an_hour_ahead_begins_anew_with_what_it_told() -> None:
+    live = engine(
+        rule("rate > 0.1%", name="on"),
+        rule("rate > 0.1%", name="held", hold=10 * S),
+        rule("rate < 0.01%", name="cooling", cooldown=600 * S),
+    )
+    hour = 3600
+    live.on_frame([tick(hour, LOW)])
+    assert brief(live.on_frame([tick(hour + 1, HIGH)])) == [f"fired on BTCUSDT {hour + 1}"]
+    assert live.on_frame([tick(10, HIGH)]) == []  # the clock is right again: an old row
+    live.changes(everything=True)
+    live.begin_anew(START + 10 * S)
+    assert live.clock == START + 10 * S
+    assert live.on_frame([tick(11, HIGH)]) == []  # told already; the hold begins anew
+    assert live.on_frame([tick(20, HIGH)]) == []
+    assert brief(live.on_frame([tick(21, HIGH)])) == ["fired held BTCUSDT 21"]
+    events = live.on_frame([tick(22, "0.0005")])
+    assert sorted(brief(events)) == ["resolved held BTCUSDT 22", "resolved on BTCUSDT 22"]
+
+
+def test_a_cooldown_does_not_last_longer_because_the_clock_was_ahead() -> None:
+    live = engine(rule("rate > 0.1%", cooldown=60 * S))
+    assert len(live.on_frame([tick(3600, HIGH)])) == 1
+    live.on_frame([tick(3601, LOW)])
+    live.begin_anew(START)
+    assert live.on_frame([tick(1, LOW)]) == []
+    assert live.on_frame([tick(2, HIGH)]) == []  # 60 s from the moment of going back
+    assert brief(live.on_frame([tick(60, HIGH)])) == ["fired r BTCUSDT 60"]
+
+
+def test_minute_samples_survive_a_clock_that_goes_back_but_not_those_from_the_future() -> None:
+    live = engine(rule("change(rate, 1h) > 0.1%"))
+    for minute in range(62):
+        live.on_frame([tick(minute * 60, LOW)])
+    live.on_frame([tick(62 * 60 + 90, "0.0003")])
+    live.changes(everything=True)
+    live.begin_anew(START + 62 * 60 * S)
+    assert brief(live.on_frame([tick(63 * 60, HIGH)])) == ["fired r BTCUSDT 3780"]

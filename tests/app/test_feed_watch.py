@@ -51,7 +51,8 @@ async def test_a_feed_that_never_came_is_told_too(place: VenuePlace) -> None:
     ("status", "words"),
     [
         ({"problem": refusal(451).words, "next_connect": 90.0},
-         ["no new row for 15s, since 2023-11-14 ", "does not serve the country", "comes in 1m 15s"]),
+         ["no new row for 15s, since 2023-11-14 ", "does not serve the country",
+          "comes in 1m 15s"]),
         ({"problem": refusal(403).words, "next_connect": 90.0}, ["firewall refuses"]),
         ({"problem": refusal(418, "300").words, "next_connect": 300.0}, ["waiting 300 s"]),
         ({"problem": "the connection is open, but no row came for 8 s", "connected_since": 10.0},

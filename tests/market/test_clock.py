@@ -252,3 +252,70 @@ def test_a_venue_that_jumps_ahead_for_longer_is_followed_and_not_followed_back()
         assert clock.now(float(second)) >= last
         last = clock.now(float(second))
     assert last == E0 + HOUR + 59_000  # rows are old now: in doubt, not wrong
+
+
+def told(clock: VenueClock, moment: float, offset: int, rest: int | None) -> int:
+    """Rows of two symbols at a second since E0, `offset` ms off; REST's time is `rest` ms off."""
+    now = E0 + int(moment * 1000)
+    if rest is not None:
+        clock.tell(now + rest, moment)
+    admitted = clock.admit([tick("A", now + offset), tick("B", now + offset)], moment)
+    return admitted.followed
+
+
+@pytest.mark.parametrize(
+    ("rest", "follows_within"),
+    [
+        (None, 6),  # nobody else to ask: 5 s of agreement
+        (HOUR, 1),  # REST says the same
+        (HOUR + AHEAD, 1),
+        (0, None),  # REST says what the clock says: the stream is wrong
+        (HOUR - AHEAD - 1, None),
+    ],
+)
+def test_rest_decides_whether_rows_from_the_future_are_followed(
+    rest: int | None, follows_within: int | None
+) -> None:
+    clock = started()
+    moves = [told(clock, float(second), HOUR, rest) for second in range(1, 61)]
+    first = next((at for at, moved in enumerate(moves, 1) if moved), None)
+    assert first == follows_within or (first is not None and first <= (follows_within or 0))
+    assert (first is None) == (follows_within is None)
+
+
+def test_what_rest_said_before_the_claim_began_does_not_count() -> None:
+    clock = started()
+    clock.tell(E0, 0.0)  # and then the machine slept for an hour, unseen by the monotonic clock
+    assert [told(clock, float(at), HOUR, None) > 0 for at in range(1, 8)].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("back", "rest", "goes"),
+    [
+        (HOUR, -HOUR, True),  # REST tells the time of the rows
+        (HOUR, 0, False),  # REST tells the clock's: the rows are late
+        (HOUR, None, False),  # nobody tells: late rows look the same
+        (29_000, -29_000, False),  # rows that are late by so little are no doubt
+        (45_000, -45_000, True),
+    ],
+)
+def test_the_clock_goes_back_only_on_the_word_of_rest(
+    back: int, rest: int | None, *, goes: bool
+) -> None:
+    clock = started()
+    moves = [told(clock, float(second), -back, rest) for second in range(1, 31)]
+    assert any(moved < 0 for moved in moves) == goes
+    assert (clock.now(30.0) < E0) == goes
+    if goes:
+        assert [moved for moved in moves if moved] == [-back]
+        assert clock.now(31.0) == E0 + 31_000 - back
+
+
+def test_one_symbol_in_time_keeps_the_clock_where_it_is() -> None:
+    clock = started()
+    for second in range(1, 61):
+        now = E0 + second * 1000
+        clock.tell(now - HOUR, float(second))
+        rows = [tick("A", now - HOUR), tick("B", now)]
+        assert clock.admit(rows, float(second)).followed == 0
+    assert clock.now(60.0) == E0 + 60_000

@@ -69,7 +69,7 @@ def control_of(line: bytes) -> Control:
 
 @given(
     st.one_of(
-        st.tuples(st.just("advance"), times),
+        st.tuples(st.sampled_from(["advance", "anew"]), times),
         st.tuples(st.sampled_from(["together", "held"]), st.integers(1, 10**9)),
         st.tuples(st.just("rows"), st.lists(ticks)),
         st.tuples(st.just("missing"), st.builds(Missing, times, times)),
