@@ -27,6 +27,7 @@ _TOKEN = re.compile(r"\d+:[^\s/?#]+", re.ASCII)
 _TOKEN_WITHIN = re.compile(r"\d{3,}(:|%3[Aa])[\w-]{10,}", re.ASCII)
 _PASSWORD_WITHIN = re.compile(r"(?<=://)[^/\s]*@")
 _SECRET = {"TELEGRAM_TOKEN", "HEARTBEAT_URL"}  # no part of their values is repeated
+_SECRET_PATH = 8  # characters; a shorter path might be a word of everyday text
 _LONGEST_SHOWN = 80  # characters of a wrong value that are repeated to the person
 
 
@@ -103,6 +104,13 @@ def _heartbeat_url(text: str) -> str:
     if not usable or parts.scheme not in ("http", "https") or re.search(r"[\s#]", text):
         raise ValueError("a URL like https://host[:port][/path][?query]")
     return text
+
+
+def _parts_of_address(url: str) -> list[str]:
+    """An address, and what of it is secret by itself: libraries log it without its password."""
+    parts = urlsplit(url)
+    tail = url.partition("://")[2].partition(parts.netloc)[2]
+    return [url, *filter(None, (parts.password, tail if len(tail) >= _SECRET_PATH else ""))]
 
 
 def _database_url(text: str) -> str:
@@ -231,8 +239,10 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """The texts that no log may show."""
-        given = (self.telegram_token, self.heartbeat_url)
-        return tuple(secret.get_secret_value() for secret in given if secret is not None)
+        found = [] if self.telegram_token is None else [self.telegram_token.get_secret_value()]
+        if self.heartbeat_url is not None:
+            found += _parts_of_address(self.heartbeat_url.get_secret_value())
+        return tuple(found)
 
 
 NAMES = tuple(field.upper() for field in Settings.model_fields)

@@ -252,7 +252,23 @@ def test_a_problem_never_repeats_a_secret(
 def test_a_secret_is_in_no_repr_and_listed_as_one(tmp_path: Path, name: str, secret: str) -> None:
     settings = load(tmp_path, **{name: secret})
     assert secret not in f"{settings!r} {settings} {settings.model_dump()}"
-    assert settings.secrets == (secret,)
+    assert settings.secrets[0] == secret
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("https://beat.example", ()),
+        ("https://beat.example/b", ()),
+        ("https://beat.example/0a1b2c3d", ("/0a1b2c3d",)),
+        ("https://beat.example/?key=hunter2", ("/?key=hunter2",)),
+        ("https://bot:hunter2@beat.example:8443/0a1b2c3d?x=1", ("hunter2", "/0a1b2c3d?x=1")),
+    ],
+)
+def test_the_secret_parts_of_a_heartbeat_are_secrets_of_their_own(
+    tmp_path: Path, url: str, secrets: tuple[str, ...]
+) -> None:
+    assert load(tmp_path, HEARTBEAT_URL=url).secrets == (url, *secrets)
 
 
 def test_settings_cannot_be_changed(tmp_path: Path) -> None:
