@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tests.chaos.delivered import MARGIN, Grade, Judge, Judged, Row
+from tests.chaos.delivered import MARGIN, Grade, Judge, Judged, Row, VenueTime
 from tests.chaos.told import BACK, DOUBT, FIRED, RESOLVED, Notice, Told
 
 STALE = 30_000  # ms
@@ -56,20 +56,26 @@ class Spell:
         return row.symbol == self.symbol and self.begun <= row.at <= self.until
 
 
+def judge(
+    rows: Sequence[Row], terms: Terms, spells: Sequence[Spell] = (), times: Sequence[VenueTime] = ()
+) -> list[Judged]:
+    """The rows that count at least possibly."""
+    true = [row for row in rows if not (row.rest and any(_lies(each, row) for each in spells))]
+    return [
+        _excused(each, spells)
+        for each in Judge(terms.stale, times).all(true)
+        if each.grade is not Grade.BAD
+    ]
+
+
 def problems(
-    rows: Sequence[Row],
+    judged: Sequence[Judged],
     told: Sequence[Told],
     watched: Mapping[str, Watched],
     terms: Terms,
     spells: Sequence[Spell] = (),
 ) -> list[str]:
     """What is wrong with the alerts, in words; nothing where each is as it should be."""
-    true = [row for row in rows if not (row.rest and any(_lies(each, row) for each in spells))]
-    judged = [
-        _excused(each, spells)
-        for each in Judge(terms.stale).all(true)
-        if each.grade is not Grade.BAD
-    ]
     wrong: list[str] = []
     for symbol, watch in watched.items():
         usable = [each for each in judged if each.row.symbol == symbol]
@@ -243,8 +249,20 @@ def outages(found: Sequence[Gap], ended: float) -> list[Outage]:
     return [each for each in made if each.doubts[1]]
 
 
-def wrong_notices(found: Sequence[Gap], said: Sequence[Notice], ended: float) -> list[str]:
-    """One doubt and one back for each outage, in time; none for anything shorter."""
+def gaps_of(judged: Iterable[Judged], begun: float, ended: float) -> tuple[list[Gap], list[Gap]]:
+    """The times without rows of the stream that count, and without any that count surely."""
+    stream = [each for each in judged if not each.row.rest]
+    surely = [each.row.at for each in stream if each.grade is Grade.GOOD]
+    return gaps((each.row.at for each in stream), begun, ended), gaps(surely, begun, ended)
+
+
+def wrong_notices(
+    found: Sequence[Gap], said: Sequence[Notice], ended: float, possible: Sequence[Gap] = ()
+) -> list[str]:
+    """One doubt and one back for each outage, in time; none for anything shorter.
+
+    In `possible` gaps something may be said and need not.
+    """
     wrong, left = [], list(said)
     for outage in outages(found, ended):
         until = ended if outage.over is None else outage.over
@@ -264,6 +282,9 @@ def wrong_notices(found: Sequence[Gap], said: Sequence[Notice], ended: float) ->
             for one in backs
             if any(_within(gap, one.at, ended) for gap in found)
         ]
+    for outage in outages(possible, ended):
+        until = ended if outage.over is None else outage.over + BACK_WITHIN + LATE
+        left = [one for one in left if not outage.begun <= one.at <= until]
     wrong += [f"without an outage: {one.kind} at {one.at:.1f}: {one.text}" for one in left]
     return wrong
 

@@ -5,7 +5,7 @@ moment decides: such a row is doubtful. It may justify an alert, and obliges to 
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import Enum
@@ -13,6 +13,7 @@ from enum import Enum
 AHEAD = 60_000  # ms; further ahead of the venue's clock a row is bad until several agree
 AGREED = 5.0  # s for which rows must agree before the clock follows them
 SAME_TIME = 10_000  # ms within which rows tell the same time
+ASKED_FOR = 1.0  # s that an answer of REST may need to take effect
 MARGIN = 1_500  # ms around a limit within which it is open on which side a row falls
 COIN_MARGINED = 2
 
@@ -38,6 +39,17 @@ class Row:
             return Decimal(self.rate)
         except InvalidOperation:
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class VenueTime:
+    """The venue's time (ms) as REST told it."""
+
+    at: float  # local monotonic s
+    time: int
+
+    def carried(self, at: float) -> int:
+        return self.time + round((at - self.at) * 1000)
 
 
 class Grade(Enum):
@@ -92,6 +104,15 @@ def rows_of_premium_index(body: bytes, at: float) -> list[Row]:
     ]  # fmt: skip
 
 
+def venue_time(body: bytes, at: float) -> list[VenueTime]:
+    """What an answer of /fapi/v1/time says."""
+    try:
+        time = _time(json.loads(body).get("serverTime"))
+    except (ValueError, AttributeError):
+        return []
+    return [VenueTime(at, time)] if time else []
+
+
 def _time(value: object) -> int:
     return value if type(value) is int and value > 0 else 0
 
@@ -128,9 +149,10 @@ class _Claim:
 class Judge:
     """Grades rows in the order in which they reached the program."""
 
-    def __init__(self, stale: int) -> None:
-        """`stale` is the program's setting, ms."""
+    def __init__(self, stale: int, times: Sequence[VenueTime] = ()) -> None:
+        """`stale` is the program's setting, ms; `times` are what REST said, in their order."""
         self._stale = stale
+        self._times = times
         self._least = _Clock()  # what the program's clock has reached surely ...
         self._most = _Clock()  # ... and what it may have reached
         self._sure: dict[str, int] = {}  # by symbol: the greatest E surely taken ...
@@ -170,8 +192,18 @@ class Judge:
             self._claim = _Claim(row.at, row.event_time, row.at)
         self._claim.symbols.add(row.symbol)
         self._claim.event_time, self._claim.at = row.event_time, row.at
-        age = row.at - self._claim.since
-        if age > AGREED + 2 * MARGIN / 1000 and len(self._claim.symbols) > 1:
+        return self._believed(row, self._claim)
+
+    def _believed(self, row: Row, claim: _Claim) -> Grade:
+        """Whether a row from another time counts: REST decides, if it was asked, else agreement."""
+        age = row.at - claim.since
+        told = [time for time in self._times if claim.since - ASKED_FOR <= time.at <= row.at]
+        if told:
+            surely = row.at - told[-1].at > ASKED_FOR
+            if abs(told[-1].carried(row.at) - row.event_time) > AHEAD:
+                return Grade.BAD if surely or age < AGREED - MARGIN / 1000 else Grade.DOUBTFUL
+            return Grade.GOOD if surely and len(claim.symbols) > 1 else Grade.DOUBTFUL
+        if age > AGREED + 2 * MARGIN / 1000 and len(claim.symbols) > 1:
             return Grade.GOOD
         return Grade.DOUBTFUL if age > AGREED - MARGIN / 1000 else Grade.BAD
 

@@ -15,7 +15,8 @@ from tests.chaos.checker import (
     Spell,
     Terms,
     Watched,
-    gaps,
+    gaps_of,
+    judge,
     problems,
     wrong_notices,
 )
@@ -172,9 +173,12 @@ class Lane:
     def _told_wrong(self, now: float) -> list[str]:
         messages = self.place.telegram.to(ADMIN)
         told = alerts(messages)
-        wrong = problems(self.tap.rows, told, self.watched, self.terms, self.spells)
-        times = [row.at for row in self.tap.stream_rows()]
-        return wrong + wrong_notices(gaps(times, self.begun, now), notices(messages), now)
+        judged = judge(self.tap.rows, self.terms, self.spells, self.tap.times)
+        sure, possible = gaps_of(judged, self.begun, now)
+        return [
+            *problems(judged, told, self.watched, self.terms, self.spells),
+            *wrong_notices(sure, notices(messages), now, possible),
+        ]
 
     def _judge(self) -> None:
         self.figures.count(self.tap.rows, alerts(self.place.telegram.to(ADMIN)))

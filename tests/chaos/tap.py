@@ -13,10 +13,16 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from tests.chaos.delivered import Row, rows_of_message, rows_of_premium_index
+from tests.chaos.delivered import (
+    Row,
+    VenueTime,
+    rows_of_message,
+    rows_of_premium_index,
+    venue_time,
+)
 from tests.chaos.wire import CLOSE, TEXT, Frame, FrameReader, HeadReader
 
-PREMIUM_INDEX = "/fapi/v1/premiumIndex"
+TIME, PREMIUM_INDEX = "/fapi/v1/time", "/fapi/v1/premiumIndex"
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: the end of a connection is an RST
 
 
@@ -54,6 +60,7 @@ class Tap:
         self.links: list[Link] = []
         self.asked: list[Asked] = []
         self.rows: list[Row] = []
+        self.times: list[VenueTime] = []
         self._venue = (host, venue_port)
         self._server: asyncio.Server | None = None
         self._port = 0
@@ -208,6 +215,8 @@ class _Passage:
         path = urlsplit(request.target).path
         status = answer.status if answer is not None else 0
         self._tap.asked.append(Asked(self._begun, path, request.target, status))
+        if path == TIME and status == 200:
+            self._tap.times += venue_time(self._body, now)
         if path == PREMIUM_INDEX and status == 200:
             for row in rows_of_premium_index(self._body, now):
                 self._tap.passing(row)

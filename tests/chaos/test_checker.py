@@ -1,14 +1,26 @@
 """The checker, by itself: cases made by hand, each with what must be said of it."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
 
-from tests.chaos.checker import Gap, Spell, Terms, Watched, gaps, problems, wrong_notices
+from tests.chaos.checker import (
+    Gap,
+    Spell,
+    Terms,
+    Watched,
+    gaps,
+    gaps_of,
+    judge,
+    problems,
+    wrong_notices,
+)
 from tests.chaos.delivered import (
     Grade,
     Judge,
     Row,
+    VenueTime,
     rows_of_message,
     rows_of_premium_index,
 )
@@ -35,6 +47,17 @@ def rows(begun: float, ended: float, rate: str) -> list[Row]:
 
 QUIET, LOUD = rows(0, 9, LOW), rows(10, 30, HIGH)
 UP, DOWN = told(10.5, FIRED, HIGH), told(31.5, RESOLVED, LOW)
+
+
+def wrong_with(
+    delivered: list[Row],
+    said: list[Told],
+    watched: dict[str, Watched],
+    terms: Terms,
+    spells: Sequence[Spell] = (),
+) -> list[str]:
+    return problems(judge(delivered, terms, spells), said, watched, terms, spells)
+
 
 CASES = {
     "told in time": (QUIET + LOUD, [UP], ""),
@@ -89,7 +112,7 @@ CASES = {
 def test_what_was_told_is_held_against_what_was_delivered(
     delivered: list[Row], said: list[Told], words: str
 ) -> None:
-    found = problems(delivered, said, {"A": Watched()}, TERMS)
+    found = wrong_with(delivered, said, {"A": Watched()}, TERMS)
     if words:
         assert any(words in each for each in found), found
     else:
@@ -101,7 +124,7 @@ def test_what_was_told_is_held_against_what_was_delivered(
 )
 def test_a_hold_must_be_earned_by_rows(at: float, words: str) -> None:
     delivered = QUIET + rows(10, int(at), HIGH)
-    found = problems(delivered, [told(at, FIRED, HIGH)], {"A": Watched(hold=2_000)}, TERMS)
+    found = wrong_with(delivered, [told(at, FIRED, HIGH)], {"A": Watched(hold=2_000)}, TERMS)
     assert (words in found[0]) if words else (found == [])
 
 
@@ -110,33 +133,33 @@ def test_rows_of_a_burst_may_be_passed_over_but_not_what_was_false_for_long() ->
     for brief, wrong in ((0.2, 0), (1.0, 1)):
         false = [row(12, LOW), row(12 + brief, LOW)]
         delivered = QUIET + rows(10, 11, HIGH) + false + [row(13.1, HIGH)]
-        found = problems(delivered, [told(13.2, FIRED, HIGH)], watched, TERMS)
+        found = wrong_with(delivered, [told(13.2, FIRED, HIGH)], watched, TERMS)
         assert len(found) == wrong
 
 
 def test_a_hold_is_not_earned_by_a_gap() -> None:
     delivered = [*QUIET, row(10, HIGH), row(50, HIGH)]
-    found = problems(delivered, [told(50.5, FIRED, HIGH)], {"A": Watched(hold=2_000)}, TERMS)
+    found = wrong_with(delivered, [told(50.5, FIRED, HIGH)], {"A": Watched(hold=2_000)}, TERMS)
     assert "not held" in found[0]
 
 
 def test_an_alert_that_may_have_ended_without_a_word_may_fire_anew() -> None:
     said = [UP, told(25, FIRED, HIGH)]
     for spell, wrong in ((Spell("A", 20, 22, ends=True), 0), (Spell("B", 20, 22, ends=True), 1)):
-        assert len(problems(QUIET + LOUD, said, {"A": Watched()}, TERMS, [spell])) == wrong
+        assert len(wrong_with(QUIET + LOUD, said, {"A": Watched()}, TERMS, [spell])) == wrong
 
 
 def test_a_contract_that_was_not_traded_obliges_to_nothing_until_it_must_be_known() -> None:
     delivered = QUIET + LOUD + rows(31, 45, LOW)
     for until, wrong in ((45, 0), (15, 1)):
         spell = Spell("A", 12, until, ends=True)
-        assert len(problems(delivered, [UP], {"A": Watched()}, TERMS, [spell])) == wrong
+        assert len(wrong_with(delivered, [UP], {"A": Watched()}, TERMS, [spell])) == wrong
 
 
 def test_rest_justifies_nothing_while_it_lies() -> None:
     delivered = [*QUIET, Row(10, "A", BASE + 10_000, HIGH, 1, rest=True)]
     lie = Spell("A", 9, 12, rest_lies=True)
-    found = problems(delivered, [told(10.5, FIRED, HIGH)], {"A": Watched()}, TERMS, [lie])
+    found = wrong_with(delivered, [told(10.5, FIRED, HIGH)], {"A": Watched()}, TERMS, [lie])
     assert "no row" in found[0]
 
 
@@ -202,6 +225,26 @@ def test_rows_are_read_from_rest() -> None:
     assert rows_of_premium_index(body, 2.0) == [Row(2.0, "A", 5, "0.1", 9, rest=True)]
 
 
+@pytest.mark.parametrize(
+    ("told_at", "offset", "last"),
+    [
+        (3.0, 100, GOOD),  # REST agrees: followed at once
+        (7.9, 100, DOUBTFUL),  # just now
+        (3.0, 0, BAD),  # REST does not agree: never followed
+        (7.9, 0, DOUBTFUL),  # just now, and they had agreed for long
+        (0.0, 0, GOOD),  # before they came: it says nothing
+    ],
+)
+def test_rest_decides_whether_rows_from_another_time_count(
+    told_at: float, offset: float, last: Grade
+) -> None:
+    ahead = [row(at / 2, late=-100, symbol="AB"[at % 2]) for at in range(4, 23)]
+    times = [VenueTime(told_at, BASE + round((told_at + offset) * 1000))]
+    until = 8.0 if told_at > 5 else 11.0
+    delivered = [row(0), *(each for each in ahead if each.at <= until)]
+    assert list(Judge(30_000, times).all(delivered))[-1].grade is last
+
+
 def test_gaps_are_the_times_without_rows() -> None:
     assert gaps([1, 2, 14, 15, 40], 0, 60) == [Gap(2, 14), Gap(15, 40), Gap(40, None)]
     assert gaps([20], 0, 21) == [Gap(0, 20)]
@@ -250,3 +293,15 @@ def test_each_outage_is_said_once_and_so_is_its_end(
 ) -> None:
     wrong = wrong_notices(found, said, 100.0)
     assert (any(words in each for each in wrong)) if words else (wrong == []), wrong
+
+
+def test_in_a_gap_that_may_be_one_something_may_be_said() -> None:
+    said = [doubt(16), back(53)]
+    assert wrong_notices([], said, 100.0, [Gap(0, 30)]) == []
+    assert wrong_notices([], said, 100.0, [Gap(60, 90)]) != []
+    assert wrong_notices([], [], 100.0, [Gap(0, 30)]) == []
+
+
+def test_rows_that_count_for_nothing_are_no_sign_of_life() -> None:
+    judged = judge([*QUIET, *(row(float(at), late=at - 5) for at in range(10, 40)), row(40)], TERMS)
+    assert gaps_of(judged, 0, 41) == ([Gap(9, 40)], [Gap(9, 40)])
