@@ -264,9 +264,13 @@ class Program:
         if self.wiring.address is not None:
             self._health = HealthServer(*self.wiring.address, self.figures.pages())
             await self._health.start()
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(FIRST_CATALOG):
                 await self.venue.refresh_catalog()
+        except TimeoutError:
+            _log.warning("The catalog is late", extra={"action": "catalog_failed"})
+        except Exception:  # noqa: BLE001 - logged; it is taken again soon
+            _log.exception("The catalog could not be taken", extra={"action": "catalog_failed"})
         self.venue.follow_rules()
         self._catalog_tried.set()
         await self._say_unknown_symbols()

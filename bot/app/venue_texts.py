@@ -146,6 +146,25 @@ def catalog_believed(_: Translate) -> str:
     return _("✅ The venue's catalog is complete again.")
 
 
+def no_catalog(_: Translate, *, intervals: bool, names: bool) -> str:
+    """`intervals`, `names`: whether these are known from before all the same."""
+    lines = [_("⚠️ <b>The venue's catalog cannot be had</b>; it is asked for again and again.")]
+    if not intervals:
+        lines.append(
+            _(
+                "Until it is there, every contract is taken to pay every 8 h: rate8h and apr are "
+                "too low for those that pay more often."
+            )
+        )
+    if not names:
+        lines.append(_("Until it is there, nobody knows which contracts trade."))
+    return "\n".join(lines)
+
+
+def catalog_there(_: Translate) -> str:
+    return _("✅ The venue's catalog is there: intervals and contracts are known.")
+
+
 Rate = Callable[[str], Value | None]  # a symbol's present rate, a fraction per interval
 
 

@@ -1,6 +1,8 @@
 """A catalog that lives: what changes is told to those it is about, once, with the change itself."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from bot.market.catalog import Catalog, read_catalog_file
 from bot.market.catalog_changes import CatalogChange, News, Terms
 from bot.rules.rule import Rule, Target
 from bot.store.records import ChatRow, Commit, Committed, OutboxKind
-from tests.alerts.build import rule
+from tests.alerts.build import START, rule
 from tests.app.venue_place import ADMIN, VenuePlace, a_venue_place
 
 LOW, HIGH = "0.0001", "0.002"
@@ -91,10 +93,10 @@ async def test_a_contract_that_went_while_nobody_watched_is_told_at_the_start(
 
 async def test_a_t_that_goes_to_zero_asks_for_the_catalog(place: VenuePlace) -> None:
     await fire(place)
-    assert not place.venue.catalog._asked.is_set()
+    assert not place.venue.catalog._asked
     await place.second()
     await place.row("0", next_funding_time=0)
-    assert place.venue.catalog._asked.is_set()
+    assert place.venue.catalog._asked
 
 
 async def test_what_trades_again_is_told_and_watched_again(place: VenuePlace) -> None:
@@ -251,6 +253,137 @@ async def test_a_catalog_that_lost_most_of_its_symbols_is_doubted_once_and_then_
         place.rest.statuses, place.rest.terms = dict(whole), dict.fromkeys(names, (4, "0.02"))
         await place.refresh()
         assert place.told()[2:] == ["✅ The venue's catalog is complete again."]
+
+
+NAMES = [f"S{n}USDT" for n in range(20)]
+
+
+@pytest.mark.parametrize("count", [1, 6, 9])
+@pytest.mark.parametrize("half", ["exchangeInfo", "fundingInfo"])
+async def test_what_lacks_in_one_answer_is_neither_gone_nor_of_another_interval(
+    half: str, count: int
+) -> None:
+    async with a_venue_place() as place:
+        place.rest.statuses = dict.fromkeys(NAMES, "TRADING")
+        place.rest.terms = dict.fromkeys(NAMES, (4, "0.02"))
+        await place.refresh()
+        await place.use(rule("rate8h > 0.1%", symbols="ALL"))
+        await place.second(dict.fromkeys(NAMES[:2], HIGH))
+        fired = place.told()
+        kept: dict[str, Any] = getattr(
+            place.rest, "statuses" if half == "exchangeInfo" else "terms"
+        )
+        lost = {name: kept.pop(name) for name in NAMES[:count]}
+        for _ in range(2):
+            await place.refresh()
+            await place.second(dict.fromkeys(NAMES[:2], HIGH))
+            assert all(map(place.engine.catalog.trades, NAMES))
+            assert len(place.engine.catalog.funding) == 20
+        kept.update(lost)
+        await place.refresh()
+        told = place.told()[len(fired) :]
+        if count == 1:
+            assert told == []
+        else:
+            doubt, over = told
+            assert f"{half} lacks {count} of 20 rows that it had" in doubt
+            assert "complete again" in over
+        assert len(list(place.engine.on())) == 2
+
+
+async def test_what_lacks_stays_while_its_rows_live_and_is_gone_four_minutes_after_them(
+    place: VenuePlace,
+) -> None:
+    await fire(place)
+    del place.rest.statuses["BTCUSDT"]
+    for _ in range(4):
+        place.seconds += 120
+        await place.row(HIGH)
+        await place.venue.catalog.refresh()
+    assert len(place.told()) == 1
+    moments = []
+    for minute in range(1, 12):
+        before = len(place.told())
+        place.seconds += 60
+        await place.venue.heartbeat()
+        await place.venue.catalog.refresh()
+        moments += [minute] * (len(place.told()) > before)
+    assert moments == [5]  # the rows lack from the first minute on
+    assert "no longer traded (not listed)" in place.told()[1]
+
+
+async def test_an_interval_that_lacks_for_four_minutes_is_the_usual_one(place: VenuePlace) -> None:
+    place.rest.terms["BTCUSDT"] = (4, "0.02")
+    await place.refresh()
+    await place.use(rule("rate > 1%"))
+    del place.rest.terms["BTCUSDT"]
+    for _ in range(2):
+        await place.venue.catalog.refresh()
+        assert place.told() == []
+        place.seconds += 120
+    await place.venue.catalog.refresh()
+    (said,) = place.told()
+    assert "now pays every 8 h (was 4 h)" in said
+
+
+async def test_an_interval_that_lacks_and_that_t_contradicts_is_given_up_at_once(
+    place: VenuePlace,
+) -> None:
+    place.rest.terms["BTCUSDT"] = (4, "0.02")
+    await place.refresh()
+    await place.use(rule("rate > 1%"))
+    place.seconds += 1
+    await place.row(LOW, next_funding_time=START + 5 * 3_600_000)
+    del place.rest.terms["BTCUSDT"]
+    await place.refresh()
+    (said,) = place.told()
+    assert "now pays every 8 h (was 4 h)" in said
+
+
+async def test_a_catalog_that_cannot_be_had_at_the_start_is_asked_for_soon_and_told() -> None:
+    async with a_venue_place() as place:
+        place.rest.down = 500
+        moments = []
+        await place.refresh()
+        for second in range(1, 240):
+            before = place.rest.asked["fundingInfo"]
+            place.seconds += 1
+            await place.venue.catalog.look()
+            moments += [second] * (place.rest.asked["fundingInfo"] - before)
+            assert len(place.told()) == (second >= 30)
+        assert moments == [5, 15, 35, 75, 155]
+        (said,) = place.told()
+        assert "every contract is taken to pay every 8 h" in said
+        place.rest.down = 0
+        place.seconds += 120
+        await place.venue.catalog.look()
+        assert place.engine.catalog.trades("BTCUSDT")
+        assert "catalog is there" in place.told()[1]
+        before = place.rest.asked["fundingInfo"]
+        place.seconds += 600
+        await place.venue.catalog.look()
+        assert place.rest.asked["fundingInfo"] == before
+
+
+async def test_a_catalog_that_is_cut_short_at_the_start_is_asked_for_again() -> None:
+    async with a_venue_place() as place:
+        taking = asyncio.create_task(place.venue.catalog.refresh())
+        await asyncio.sleep(0)
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+        assert place.engine.catalog.contracts is None
+        place.seconds += 5
+        await place.venue.catalog.look()
+        assert place.engine.catalog.contracts is not None
+
+
+async def test_rows_ask_for_the_catalog_at_most_twice_a_minute(place: VenuePlace) -> None:
+    before = place.rest.asked["exchangeInfo"]
+    for _ in range(60):
+        place.venue.catalog.ask()
+        await place.venue.catalog.look()
+        place.seconds += 1
+    assert place.rest.asked["exchangeInfo"] - before == 2
 
 
 async def test_what_is_doubted_for_a_day_is_believed(place: VenuePlace) -> None:
