@@ -1,5 +1,6 @@
 """Judges how the feed fares, each second, and tells the admins: once when it begins, once after."""
 
+from collections import deque
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +14,7 @@ SILENT_AFTER = 15.0  # s without a row; the admins are to hear of it within 20 s
 # is one fault, and the admins hear of the end within 30 s of the first row.
 BACK_AFTER = 22.0
 GAP = 8.0  # s without a row: they did not flow
+SHAKY, LATELY = 4, 120.0  # so many gaps within so many seconds are no feed either
 LARGEST_LAG = 5.0  # s from a row's event time to its coming
 LARGEST_SKEW = 5.0  # s between this machine's clock and the venue's
 HELD = 10.0  # s for which a lag must last, or be over
@@ -55,6 +57,7 @@ class FeedWatch:
         self._mute = Spell(0.0, HELD)
         self._silent_since = 0.0
         self._first_row: float | None = None  # of those that flow after a silence
+        self._gaps: deque[float] = deque([float("-inf")] * SHAKY, SHAKY)  # when they were seen
         self._causes: set[str] = set()  # told in this silence
         self._unanswered: frozenset[str] = frozenset()  # told
 
@@ -74,11 +77,14 @@ class FeedWatch:
         last = self._began if status.last_taken is None else status.last_taken
         silent = now - last
         if silent >= GAP:
+            if self._first_row is not None:
+                self._gaps.append(now)
             self._first_row = None
         elif self._first_row is None:
             self._first_row = last
+        bad = silent >= SILENT_AFTER or (silent >= GAP and now - self._gaps[0] <= LATELY)
         flowed = 0.0 if self._first_row is None else last - self._first_row
-        if self._silent.judge(now, bad=silent >= SILENT_AFTER, good=flowed >= BACK_AFTER):
+        if self._silent.judge(now, bad=bad, good=flowed >= BACK_AFTER):
             if self._silent.on:
                 await self._say_silent(status, last, now)
             else:

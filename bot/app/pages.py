@@ -81,7 +81,7 @@ class Figures:
 
     def _passed_over(self, status: FeedStatus) -> dict[str, int]:
         """Rows that the engine did not decide on, by reason."""
-        own = {"repeated": self._engine.repeated, "ahead": self._rejected()}
+        own = {"repeated": self._engine.repeated + status.repeated, "ahead": self._rejected()}
         return {**status.skipped, **own}
 
     def _new(self, name: str, label: str, total: int) -> int:

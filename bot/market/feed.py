@@ -38,6 +38,7 @@ class FeedStatus:
     last_taken: float | None = None  # of those that came, the last that was news and decided on
     rows: int = 0
     conflated: int = 0
+    repeated: int = 0  # rows that were no newer than one that waited
     connects: int = 0  # attempts, handovers included
     problem: str = ""
     problem_at: float | None = None
@@ -182,6 +183,7 @@ class FeedRecord:
         now: float,
         *,
         conflated: int,
+        repeated: int,
         streams: tuple[str, ...],
         links: tuple[LinkStatus, ...],
         lag: Lag,
@@ -192,6 +194,7 @@ class FeedRecord:
             last_taken=self.last_taken,
             rows=self.rows,
             conflated=conflated,
+            repeated=repeated,
             connects=self.connects,
             problem=self.problem,
             problem_at=self.problem_at,

@@ -38,6 +38,7 @@ class Inbox:
 
     def __init__(self, *, keep_frames: bool = False) -> None:
         self.conflated = 0  # ticks that were replaced before anybody saw them
+        self.repeated = 0  # ticks that were no newer than the one held
         self._keep_frames = keep_frames
         self._ticks: dict[str, Tick] = {}
         self._frames: list[Received] = []
@@ -50,6 +51,7 @@ class Inbox:
             held = self._ticks.get(tick.symbol)
             if held is not None:
                 if tick.event_time <= held.event_time:
+                    self.repeated += 1
                     continue
                 del self._ticks[tick.symbol]
                 self.conflated += 1

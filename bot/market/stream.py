@@ -7,10 +7,11 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Literal
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
 from bot.market.binance import BrokenFrameError, Frame, decode_frame, stream_request
@@ -26,7 +27,7 @@ from bot.market.tick import Tick
 
 __all__ = ["MarketStream", "StreamSettings"]
 
-MAX_FRAME = 8 << 20  # bytes; the whole market is 0.2 MB
+MAX_FRAME = 1 << 20  # bytes; the whole market is 0.2 MB, and more of garbage would cost seconds
 LATE = 0.5  # s by which this program may oversleep before it doubts itself
 REQUEST_SPACING = 0.2  # s; the venue cuts the line above ten messages a second, pongs included
 LOOK_EVERY, LOOK_CLOSER = 1.0, 0.1  # s between looks at the connections; during a handover
@@ -106,6 +107,7 @@ class MarketStream:
         return self.record.status(
             self.monotonic(),
             conflated=self.inbox.conflated,
+            repeated=self.inbox.repeated,
             streams=self.plan,
             links=links,
             lag=self.lag,
@@ -129,6 +131,8 @@ class MarketStream:
         current = pair.current
         if turn.took_over and current is not None and current.opened_at is not None:
             self.record.opened(now)
+        if current is not None and current.carries.forgive(now):
+            current.wake.set()
         if current is not None and current.rows:
             self.record.silent(current.carries.unanswered(now) & frozenset(self.plan))
 
@@ -190,7 +194,7 @@ class MarketStream:
         """The rows of one frame."""
         at = self._wall()
         self.inbox.put(Received(at, message, ticks))
-        self.lag.row(max([tick.event_time for tick in ticks]), at // 1000, now)
+        self.lag.row(_event_time(ticks), at // 1000, now)
         self._pair.rows(link, ticks, now)
 
 
@@ -220,10 +224,9 @@ class _Link:
         try:
             return await self._converse()
         except InvalidStatus as error:
-            headers = error.response.headers
-            return refusal(
-                error.response.status_code, headers.get("Retry-After"), headers.get("Date")
-            )
+            answer = error.response
+            wait, date = _first(answer.headers, "Retry-After"), _first(answer.headers, "Date")
+            return refusal(answer.status_code, wait, date)
         except InvalidURI as error:
             return Problem(f"BINANCE_STREAM_URL is no websocket address: {error}", slow=True)
         except (OSError, WebSocketException, ValueError, EOFError) as error:
@@ -353,12 +356,23 @@ class _Connect(connect):
         return exc
 
 
+def _event_time(ticks: Sequence[Tick]) -> int:
+    """The time that a frame tells: the middle one of three rows, so that an odd one does not."""
+    few = (ticks[0], ticks[len(ticks) // 2], ticks[-1])
+    return sorted(tick.event_time for tick in few)[1]
+
+
 def _closed(error: ConnectionClosed) -> Problem:
     if error.rcvd is not None:
         return Problem(f"the venue closed the connection ({error.rcvd})")
     if error.sent is not None:
         return Problem(f"the connection was given up ({error.sent})")
     return Problem("the connection broke off")
+
+
+def _first(headers: Headers, name: str) -> str | None:
+    """A header that may have been sent more than once."""
+    return next(iter(headers.get_all(name)), None)
 
 
 def _proxy(settings: StreamSettings) -> Literal[True] | None:

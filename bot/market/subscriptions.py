@@ -11,6 +11,7 @@ from bot.market.binance import Answer
 from bot.market.plan import NAMES_PER_REQUEST, is_array, subject
 
 SILENT_AFTER = 15.0  # s; the slowest stream speaks every 3 s
+ASK_AGAIN_AFTER = 30.0  # s from a refusal
 SUBSCRIBE, UNSUBSCRIBE = "SUBSCRIBE", "UNSUBSCRIBE"
 
 
@@ -35,7 +36,7 @@ class Subscriptions:
         self.next_id = 1
         self._limit = limit
         self._asked = dict.fromkeys(names, now)  # and since when rows may be expected
-        self._refused: set[str] = set()
+        self._refused: dict[str, float] = {}  # and when
         self._waiting: dict[int, Request] = {}  # for an answer, in the order of the requests
 
     @property
@@ -83,8 +84,8 @@ class Subscriptions:
             return
         for name in request.names:
             self._asked.pop(name, None)
+            self._refused.pop(name, None)
         self.giving.difference_update(request.names)
-        self._refused.difference_update(request.names)
 
     def answered(self, answer: Answer, now: float) -> tuple[str, ...]:
         """The streams that an answer refuses. One without an id answers the oldest request."""
@@ -94,7 +95,7 @@ class Subscriptions:
             return ()
         names = tuple(name for name in request.names if name in self._asked)
         if answer.error:
-            self._refused.update(names)
+            self._refused.update(dict.fromkeys(names, now))
             return names
         self._asked.update(dict.fromkeys(names, now))
         return ()
@@ -108,8 +109,16 @@ class Subscriptions:
         names = {stream} if own else {n for n in self._asked if subject(n) == subject(stream)}
         new = frozenset(names - self.giving)
         self.giving |= new
-        self._refused -= new
+        for name in new:
+            self._refused.pop(name, None)
         return new
+
+    def forgive(self, now: float) -> bool:
+        """Whether streams that were refused a while ago are to be asked for again."""
+        over = [name for name, at in self._refused.items() if now - at >= ASK_AGAIN_AFTER]
+        for name in over:
+            del self._refused[name], self._asked[name]
+        return bool(over)
 
     def unanswered(self, now: float) -> frozenset[str]:
         """The streams that were refused, or asked for 15 s ago, and never gave a row."""

@@ -43,6 +43,13 @@ async def test_a_feed_that_comes_and_goes_is_one_fault(place: VenuePlace, period
     assert len(moments) == (1 if period >= 10 else 2)  # shorter ones count as flowing
 
 
+async def test_a_feed_with_a_row_now_and_then_is_no_feed(place: VenuePlace) -> None:
+    rows = {*range(40), *range(40, 640, 11), *range(640, 720)}  # a row, and a reconnect, each 11 s
+    begin, end = await watch(place, 720, lambda now: now in rows)
+    assert begin < 100
+    assert 640 < end < 670
+
+
 async def test_a_feed_that_never_came_is_told_too(place: VenuePlace) -> None:
     assert await watch(place, 100, lambda now: False) == [14]
 

@@ -19,7 +19,7 @@ def frame(rows: int) -> Frame:
 
 
 def status(record: FeedRecord, now: float = 100.0) -> FeedStatus:
-    return record.status(now, conflated=0, streams=(), links=(), lag=Lag())
+    return record.status(now, conflated=0, repeated=0, streams=(), links=(), lag=Lag())
 
 
 def test_at_first_there_is_nothing() -> None:

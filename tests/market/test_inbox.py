@@ -77,3 +77,11 @@ async def test_taking_waits_for_a_tick_and_then_starts_afresh() -> None:
     assert not again.done()
     inbox.put(received("A1"))
     assert (await again).ticks == tuple(ticks("A1"))
+
+
+async def test_what_is_no_newer_than_what_waits_is_counted() -> None:
+    inbox = Inbox()
+    for frame in ("A2 B1", "A2 B2", "A1"):
+        inbox.put(received(frame))
+    assert (inbox.repeated, inbox.conflated) == (2, 1)
+    assert (await inbox.take()).ticks == tuple(ticks("A2 B2"))

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from bot.market.stream import MarketStream, StreamSettings
+from bot.market.stream import MarketStream, StreamSettings, _event_time
 from bot.market.subscriptions import SILENT_AFTER
+from tests.market.rows import E0, HOUR, tick
 from tests.market.streaming import running, stream_to, until
 from tests.market.venue import Venue, venue
 
@@ -66,7 +67,7 @@ async def test_without_any_row_the_connection_is_at_fault_and_no_stream_is() -> 
     [{"error": {"code": 2, "msg": "Bad name"}}, {"code": 2, "msg": "Bad name"}],
     ids=["on the wire", "documented"],
 )
-async def test_a_refused_subscription_is_named_and_tried_again_on_the_next_connection(
+async def test_a_refused_subscription_is_named_and_tried_again_at_once_on_the_next_connection(
     answer: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with venue() as double:
@@ -127,6 +128,23 @@ async def test_a_ban_until_a_moment_counts_from_the_venues_date() -> None:
         double.refuse = (418, {**date, "Retry-After": "Sun, 22 Nov 2026 15:00:00 GMT"})
         async with running(stream_to(double)) as stream:
             await until(lambda: "waiting 90 s" in stream.status().problem)
+
+
+async def test_headers_that_come_twice_are_read_once() -> None:
+    async with venue() as double:
+        double.refuse = (
+            429,
+            [("Retry-After", "77"), ("Retry-After", "5"), ("Date", ""), ("Date", "")],
+        )
+        async with running(stream_to(double)) as stream:
+            await until(lambda: "waiting 77 s" in stream.status().problem)
+
+
+async def test_an_odd_row_at_the_head_of_each_frame_does_not_blind_the_lag() -> None:
+    rows = [tick("AUSDT", E0 + 10 * HOUR), *(tick(f"B{n}USDT", E0) for n in range(5))]
+    assert _event_time(tuple(rows)) == E0
+    assert _event_time(tuple(reversed(rows))) == E0
+    assert _event_time((tick("AUSDT", E0),)) == E0
 
 
 async def test_rows_a_second_lag_and_skew_are_measured() -> None:

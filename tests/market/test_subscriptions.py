@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.market.binance import Answer
-from bot.market.subscriptions import SILENT_AFTER, SUBSCRIBE, UNSUBSCRIBE, Request, Subscriptions
+from bot.market.subscriptions import (
+    ASK_AGAIN_AFTER,
+    SILENT_AFTER,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+    Request,
+    Subscriptions,
+)
 
 ARRAY, SLOW_ARRAY = "!markPrice@arr@1s", "!markPrice@arr"
 
@@ -118,7 +125,20 @@ def test_an_error_refuses_the_streams_of_its_request(answer: Answer, refused: st
     assert carries.answered(answer, 2.0) == names(refused)
     assert carries.unanswered(3.0) == set(names(refused))
     assert carries.answered(answer, 2.0) in ((), names("d"))  # an answer counts once
-    assert carries.next_request(names("a b c d")) is None  # not asked for again on this one
+    assert carries.next_request(names("a b c d")) is None
+
+
+def test_a_refused_stream_is_asked_for_again_after_a_while() -> None:
+    carries = carrying("a", giving="a")
+    carries.sent(Request(SUBSCRIBE, names("b c")), 1.0)
+    carries.answered(Answer(1, "no"), 2.0)
+    assert not carries.forgive(2.0 + ASK_AGAIN_AFTER - 0.1)
+    assert carries.forgive(2.0 + ASK_AGAIN_AFTER)
+    again = carries.next_request(names("a b c"))
+    assert again == Request(SUBSCRIBE, names("b c"))
+    carries.sent(again, 40.0)
+    assert not carries.forgive(500.0)  # once for each refusal
+    assert carries.next_request(names("a b c")) is None
 
 
 def test_what_was_left_meanwhile_is_not_refused() -> None:

@@ -41,7 +41,7 @@ class Venue:
         self.mute_names: set[str] = set()
         self.mute_new: set[str] = set()  # as mute_names, on connections opened from now on
         self.close_at_once = False
-        self.refuse: tuple[int, dict[str, str]] | None = None
+        self.refuse: tuple[int, dict[str, str] | list[tuple[str, str]]] | None = None
         self.refuse_names: dict[str, Any] = {}  # a SUBSCRIBE with one of these: this answer
         self.deaf = False  # reads and writes nothing more: no pongs
         self.first: list[bytes] = []  # sent before any row
