@@ -108,6 +108,10 @@ class RecordingWriter:
         if head is not None:
             self._since_rotation = 0
 
+    def flush(self) -> None:
+        """Asks that what waits is written soon."""
+        self._wake.set()
+
     def close(self, within: float) -> bool:
         """Writes what waits and closes the file; False where that did not end in time (s)."""
         self._closing = True
