@@ -6,6 +6,7 @@ premiumIndex}. What they cost and how often they may be asked: `rest_budget.py`.
 
 import asyncio
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,6 +25,8 @@ from bot.market.tick import Tick
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)  # s, each step of a request
 WHOLE = 30.0  # s, a request with its answer: a trickle would never meet the limits above
+LARGEST = 16 << 20  # bytes of an answer, unpacked; exchangeInfo, the largest, has 1 to 2 MB
+LATEST = 1 << 53  # ms; a time beyond names none, and arithmetic on it would leave the floats
 LONGEST_LOOK = 4.0  # s; an answer that took longer says too little about the venue's clock
 _MAX_WORDS = 200  # characters of the venue's own words
 
@@ -31,16 +34,16 @@ _MAX_WORDS = 200  # characters of the venue's own words
 class RestError(Exception):
     """A request failed, in plain words.
 
-    `retry_after` is the wait in seconds that the venue asked for; `permanent`: asking again
-    changes nothing until somebody changes something.
+    `retry_after` is the wait in seconds that the venue asked for, or the budget; `sent`: whether
+    the request went out at all.
     """
 
     def __init__(
-        self, message: str, retry_after: float | None = None, *, permanent: bool = False
+        self, message: str, retry_after: float | None = None, *, sent: bool = True
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
-        self.permanent = permanent
+        self.sent = sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,9 @@ class MarketRest:
         self._monotonic = monotonic
         self._wall = wall
         self._client = httpx.AsyncClient(
-            timeout=TIMEOUT, trust_env=trust_env and not is_loopback(root)
+            headers={"Accept-Encoding": "gzip"},
+            timeout=TIMEOUT,
+            trust_env=trust_env and not is_loopback(root),
         )
 
     async def __aenter__(self) -> Self:
@@ -105,7 +110,7 @@ class MarketRest:
         began, wall = self._monotonic(), self._wall()
         body = await self._json("time")
         moment = body.get("serverTime") if isinstance(body, dict) else None
-        if type(moment) is not int or moment <= 0:
+        if type(moment) is not int or not 0 < moment < LATEST:
             raise RestError("/fapi/v1/time answered without a serverTime")
         took = self._monotonic() - began
         self.skew = wall + took / 2 - moment / 1000 if took <= LONGEST_LOOK else None
@@ -122,9 +127,10 @@ class MarketRest:
     async def premium_index(self) -> tuple[Tick, ...]:
         """The present row of every symbol, in the shape of the stream's."""
         try:
-            return premium_ticks(await self._get("premiumIndex"))
+            ticks = premium_ticks(await self._get("premiumIndex"))
         except BrokenFrameError as error:
             raise RestError(f"/fapi/v1/premiumIndex answered no rows: {error}") from None
+        return tuple(_sane(tick) for tick in ticks if tick.event_time < LATEST)
 
     async def take_catalog(self, previous: Catalog, *, doubting: bool = True) -> TakenCatalog:
         """A fresh catalog; a half that fails stays as it was in the previous one.
@@ -138,7 +144,7 @@ class MarketRest:
         ):
             try:
                 taken = lay(catalog, await request())
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 problems.append(RestError(f"the catalog's answer is of another shape: {error}"))
             except RestError as error:
                 problems.append(error)
@@ -159,20 +165,21 @@ class MarketRest:
         path = f"/fapi/v1/{name}"
         hold = self._budget.hold(name, self._monotonic())
         if hold is not None:
-            raise RestError(f"{path} waits {hold.wait:.0f} s: {hold.reason}", hold.wait)
+            raise RestError(f"{path} waits {hold.wait:.0f} s: {hold.reason}", hold.wait, sent=False)
         self._budget.spend(name, self._monotonic())
         try:
             async with asyncio.timeout(WHOLE):
-                answer = await self._client.get(self._root + path)
+                async with self._client.stream("GET", self._root + path) as answer:
+                    self._heed(answer)
+                    body = await _unpacked(path, answer)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise RestError(f"BINANCE_REST_URL is no address: {error}", permanent=True) from None
+            raise RestError(f"BINANCE_REST_URL is no address: {error}") from None
         except (httpx.HTTPError, OSError) as error:
             words = str(error) or type(error).__name__
             raise RestError(f"{path} cannot be reached: {words}") from None
-        self._heed(answer)
         if answer.status_code != 200:
-            raise _refused(path, answer)
-        return answer.content
+            raise _refused(path, answer, body)
+        return body
 
     def _heed(self, answer: httpx.Response) -> None:
         """Tells the budget what an answer says of the limits."""
@@ -181,7 +188,7 @@ class MarketRest:
         if used.isascii() and used.isdecimal() and len(used) < 10:
             self._budget.used(int(used), now, self._wall())
         if status in (403, 418, 429, 451):
-            problem = refusal(status, answer.headers.get("Retry-After"))
+            problem = refusal(status, *_times(answer))
             self._budget.refused(problem.wait, now, problem.words, slow=problem.slow)
         elif status == 200:
             self._budget.answered()
@@ -194,20 +201,52 @@ def _with_contracts(catalog: Catalog, body: Any) -> Catalog:
     return taken
 
 
-def _refused(path: str, answer: httpx.Response) -> RestError:
-    header = answer.headers.get("Retry-After")
+async def _unpacked(path: str, answer: httpx.Response) -> bytes:
+    """The body of an answer. A few KB may unpack to GB: it is unpacked here, as far as is sane.
+
+    Raises:
+        RestError: it is too large, or packed otherwise than was asked for.
+    """
+    packing = answer.headers.get("Content-Encoding", "identity").lower()
+    if packing not in ("gzip", "identity"):
+        raise RestError(f"{path} answered in an encoding that was not asked for: {packing[:40]}")
+    gunzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if packing == "gzip" else None
+    body = bytearray()
+    async for chunk in answer.aiter_raw():
+        try:
+            body += gunzip.decompress(chunk, LARGEST + 1 - len(body)) if gunzip else chunk
+        except zlib.error as error:
+            raise RestError(f"{path} answered broken gzip: {error}") from None
+        if len(body) > LARGEST:
+            raise RestError(f"{path} answered more than {LARGEST >> 20} MB: it is not read")
+    return bytes(body)
+
+
+def _sane(tick: Tick) -> Tick:
+    """A T so late names no time."""
+    if tick.next_funding_time < LATEST:
+        return tick
+    return msgspec.structs.replace(tick, next_funding_time=0)
+
+
+def _times(answer: httpx.Response) -> tuple[str | None, str | None]:
+    """What the answer says of how long to wait: Retry-After, and the moment it counts from."""
+    return answer.headers.get("Retry-After"), answer.headers.get("Date")
+
+
+def _refused(path: str, answer: httpx.Response, body: bytes) -> RestError:
     status = answer.status_code
     if status in (403, 418, 429, 451) or status >= 500:
-        problem = refusal(status, header)
-        wait = problem.wait or retry_after_seconds(header)
-        return RestError(f"{path}: {problem.words}", wait, permanent=status == 451)
-    return RestError(f"{path}: HTTP {status}{_words(answer)}", permanent=True)
+        problem = refusal(status, *_times(answer))
+        wait = problem.wait or retry_after_seconds(*_times(answer))
+        return RestError(f"{path}: {problem.words}", wait)
+    return RestError(f"{path}: HTTP {status}{_words(body)}")
 
 
-def _words(answer: httpx.Response) -> str:
+def _words(answer: bytes) -> str:
     """The venue's own words of an error, `{"code": -1121, "msg": "Invalid symbol."}`."""
     try:
-        body = msgspec.json.decode(answer.content)
+        body = msgspec.json.decode(answer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     if not isinstance(body, dict) or "msg" not in body:

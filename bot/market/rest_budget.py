@@ -8,6 +8,7 @@ it), answered as X-MBX-USED-WEIGHT-1M; fundingInfo and fundingRate share 500 req
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
 WEIGHTS: Mapping[str, int] = {"time": 1, "exchangeInfo": 1, "premiumIndex": 10, "fundingInfo": 0}
 OWN_WEIGHT = 100  # in any 60 s, of the venue's 2400
@@ -84,12 +85,9 @@ class RestBudget:
         over = sum(cost for _, cost in self._spent) + weight - OWN_WEIGHT
         if over <= 0:
             return None
-        freed = 0
-        for at, cost in self._spent:
-            freed += cost
-            if freed >= over:
-                return Hold(at + _MINUTE - now, f"its own {OWN_WEIGHT} weight a minute are used")
-        return Hold(_MINUTE, f"its own {OWN_WEIGHT} weight a minute are too few")
+        freed = accumulate(cost for _, cost in self._spent)
+        at = next(at for (at, _), total in zip(self._spent, freed, strict=True) if total >= over)
+        return Hold(at + _MINUTE - now, f"its own {OWN_WEIGHT} weight a minute are used")
 
     def _funding_hold(self, now: float) -> Hold | None:
         while self._funding and self._funding[0] <= now - _FIVE_MINUTES:

@@ -1,7 +1,9 @@
 """The REST side against a real HTTP server on loopback."""
 
 import asyncio
+import gzip
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.market.catalog import Catalog
-from bot.market.rest import MarketRest, RestError
+from bot.market.rest import LARGEST, MarketRest, RestError
 from tests.market.rows import E0, T0, tick
 
 EXCHANGE = {"symbols": [{"symbol": "A", "contractType": "PERPETUAL", "status": "TRADING"}]}
@@ -23,6 +25,12 @@ FUNDING = [
     }
 ]
 Answer = tuple[int, str, bytes]  # status, further headers, body
+
+
+def until(hour: str) -> str:
+    """The headers of an answer of ten o'clock that names a moment."""
+    day = "Sun, 22 Nov 2026"
+    return f"Date: {day} 10:00:00 GMT\r\nRetry-After: {day} {hour} GMT\r\n"
 
 
 class Server:
@@ -106,65 +114,77 @@ async def test_a_half_that_fails_stays_as_it_was(half: str, bad: Answer) -> None
 
 
 @pytest.mark.parametrize(
-    ("answer", "words", "retry_after", "permanent"),
+    ("answer", "words", "retry_after"),
     [
-        ((451, "", b""), "refuses this location (HTTP 451)", None, True),
-        ((403, "", b"<html>"), "firewall refuses this address (HTTP 403)", None, False),
-        ((429, "Retry-After: 7\r\n", b""), "too many requests (HTTP 429)", 7, False),
-        ((418, "Retry-After: 300\r\n", b""), "banned", 300, False),
-        ((418, "", b""), "banned", 120, False),
-        ((502, "", b"<html>"), "fault (HTTP 502)", None, False),
+        ((451, "", b""), "refuses this location (HTTP 451)", None),
+        ((403, "", b"<html>"), "firewall refuses this address (HTTP 403)", None),
+        ((429, "Retry-After: 7\r\n", b""), "too many requests (HTTP 429)", 7),
+        ((418, "Retry-After: 300\r\n", b""), "banned", 300),
+        ((418, "", b""), "banned", 120),
+        (
+            (
+                418,
+                until("12:00:00"),
+                b"",
+            ),
+            "waiting 7200 s",
+            7200,
+        ),
+        (
+            (
+                503,
+                until("10:00:09"),
+                b"",
+            ),
+            "fault (HTTP 503)",
+            9,
+        ),
+        ((502, "", b"<html>"), "fault (HTTP 502)", None),
         (
             (400, "", b'{"code":-1121,"msg":"Invalid symbol."}'),
             "/fapi/v1/time: HTTP 400: Invalid symbol. (code -1121)",
             None,
-            True,
         ),
-        ((404, "", b"<html>"), "/fapi/v1/time: HTTP 404", None, True),
-        ((301, "Location: http://127.0.0.1:1/\r\n", b""), "HTTP 301", None, True),
-        (ok(b"{"), "answered no JSON", None, False),
-        (ok(b"[" * 100_000), "answered no JSON", None, False),
-        (ok(b'"\xff"'), "answered no JSON", None, False),
-        (ok({}), "without a serverTime", None, False),
-        (ok({"serverTime": "1"}), "without a serverTime", None, False),
-        (ok([]), "without a serverTime", None, False),
-        ((200, "Content-Encoding: gzip\r\n", b"no gzip"), "cannot be reached", None, False),
+        ((404, "", b"<html>"), "/fapi/v1/time: HTTP 404", None),
+        ((301, "Location: http://127.0.0.1:1/\r\n", b""), "HTTP 301", None),
+        (ok(b"{"), "answered no JSON", None),
+        (ok(b"[" * 100_000), "answered no JSON", None),
+        (ok(b'"\xff"'), "answered no JSON", None),
+        (ok({}), "without a serverTime", None),
+        (ok({"serverTime": "1"}), "without a serverTime", None),
+        (ok([]), "without a serverTime", None),
+        (ok({"serverTime": 1 << 53}), "without a serverTime", None),
+        (ok({"serverTime": 10**320}), "without a serverTime", None),
+        (ok(b'{"serverTime": 1' + b"0" * 5000 + b"}"), "answered no JSON", None),
+        ((200, "Content-Encoding: br\r\n", b"1"), "was not asked for: br", None),
+        ((200, "Content-Encoding: gzip\r\n", b"no gzip"), "answered broken gzip", None),
     ],
 )
 async def test_an_answer_that_does_not_help_is_sorted_and_named(
-    answer: Answer, words: str, retry_after: float | None, permanent: bool
+    answer: Answer, words: str, retry_after: float | None
 ) -> None:
     async with rest({"time": answer}) as client:
         with pytest.raises(RestError) as caught:
             await client.server_time()
     assert words in str(caught.value)
     assert caught.value.retry_after == retry_after
-    assert caught.value.permanent is permanent
+    assert caught.value.sent
 
 
 async def test_a_connection_that_breaks_off_may_be_tried_again() -> None:
     async with rest({}) as client:
-        with pytest.raises(RestError, match=r"/fapi/v1/time cannot be reached: \w") as caught:
+        with pytest.raises(RestError, match=r"/fapi/v1/time cannot be reached: \w"):
             await client.server_time()
-    assert not caught.value.permanent
 
 
 @pytest.mark.parametrize(
-    ("root", "permanent"),
-    [
-        ("http://127.0.0.1:1", False),
-        ("ftp://127.0.0.1", True),
-        ("127.0.0.1", True),
-        ("", True),
-        ("http://[bad", False),
-    ],
+    "root", ["http://127.0.0.1:1", "ftp://127.0.0.1", "127.0.0.1", "", "http://[bad"]
 )
-async def test_a_wrong_address_is_named(root: str, permanent: bool) -> None:
+async def test_a_wrong_address_is_named(root: str) -> None:
     async with MarketRest(root, trust_env=False) as client:
         with pytest.raises(RestError) as caught:
             await client.server_time()
     assert str(caught.value)
-    assert caught.value.permanent is permanent
 
 
 async def test_a_half_that_lost_most_of_what_it_had_stays_as_it_was() -> None:
@@ -189,6 +209,14 @@ async def test_a_half_that_lost_most_of_what_it_had_stays_as_it_was() -> None:
     [
         ((429, "Retry-After: 7\r\n", b""), 7.0),
         ((418, "Retry-After: 300\r\n", b""), 300.0),
+        (
+            (
+                418,
+                until("12:00:00"),
+                b"",
+            ),
+            7200.0,
+        ),
         ((451, "", b""), 60.0),
         ((403, "", b""), 60.0),
         ((200, "X-MBX-USED-WEIGHT-1M: 2000\r\n", b'{"serverTime": 1}'), 20.0),
@@ -205,6 +233,7 @@ async def test_what_the_venue_says_of_its_limits_silences_every_request(
         with pytest.raises(RestError, match="/fapi/v1/fundingInfo waits") as caught:
             await client.funding_info()
         assert caught.value.retry_after == wait
+        assert not caught.value.sent
         now += wait
         assert await client.funding_info() == FUNDING
 
@@ -254,3 +283,58 @@ async def test_a_premium_index_that_is_no_json_is_an_error() -> None:
     async with rest({"premiumIndex": ok(b"[{")}) as client:
         with pytest.raises(RestError, match="answered no rows"):
             await client.premium_index()
+
+
+async def test_a_time_that_is_none_makes_no_row_and_no_settlement() -> None:
+    rows = [
+        {"symbol": "A", "time": E0, "nextFundingTime": 1 << 53},
+        {"symbol": "B", "time": 1 << 53},
+        {"symbol": "C", "time": 10**320},
+        {"symbol": "D", "time": E0, "nextFundingTime": 10**320},
+        {"symbol": "E", "time": E0, "nextFundingTime": T0},
+    ]
+    async with rest({"premiumIndex": ok(rows)}) as client:
+        kept = {tick.symbol: tick.next_funding_time for tick in await client.premium_index()}
+    assert kept == {"A": 0, "D": 0, "E": T0}
+
+
+async def test_numbers_that_no_catalog_has_are_unknown_in_it() -> None:
+    funding = [
+        {"symbol": "A", "fundingIntervalHours": 10**320, "adjustedFundingRateCap": 10**320},
+        {"symbol": "B", "fundingIntervalHours": -1, "adjustedFundingRateCap": [[[]]]},
+    ]
+    async with rest({"exchangeInfo": ok(EXCHANGE), "fundingInfo": ok(funding)}) as client:
+        taken = await client.take_catalog(Catalog())
+    assert not taken.problems
+    assert [(row.interval_hours, row.cap) for row in taken.catalog.funding.values()] == [
+        (0, None), (0, None),
+    ]  # fmt: skip
+
+
+def packed(body: bytes) -> Answer:
+    return 200, "Content-Encoding: gzip\r\n", gzip.compress(body)
+
+
+async def test_a_packed_answer_is_unpacked() -> None:
+    async with rest({"time": packed(b'{"serverTime": 17}')}) as client:
+        assert await client.server_time() == 17
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("is_packed", [True, False])
+async def test_an_answer_beyond_all_bounds_is_not_read(more: int, is_packed: bool) -> None:
+    body = b" " * (LARGEST + more)
+    words = "more than 16 MB" if more else "answered no JSON"
+    async with rest({"exchangeInfo": packed(body) if is_packed else ok(body)}) as client:
+        with pytest.raises(RestError, match=words):
+            await client.exchange_info()
+
+
+async def test_a_small_answer_that_unpacks_to_a_large_one_costs_no_memory() -> None:
+    async with rest({"exchangeInfo": packed(b" " * (8 * LARGEST))}) as client:
+        tracemalloc.start()
+        with pytest.raises(RestError, match="more than 16 MB"):
+            await client.exchange_info()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 4 * LARGEST
