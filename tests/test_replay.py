@@ -91,8 +91,13 @@ def recording(*rules: dict[str, object]) -> list[str]:
     ]
 
 
-OWN = {"id": "watch:ab", "name": "#1", "symbols": ["BTCUSDT"], "when": "rate > 0.15%"}
-QUICK = {**OWN, "when": "funding < 1h59m58s"}  # two seconds after the first row
+OWN: dict[str, object] = {
+    "id": "watch:ab",
+    "name": "#1",
+    "symbols": ["BTCUSDT"],
+    "when": "rate > 0.15%",
+}
+QUICK: dict[str, object] = {**OWN, "when": "funding < 1h59m58s"}  # two seconds after the first row
 OTHER = '{"e":"other"}'
 
 

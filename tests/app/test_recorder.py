@@ -49,10 +49,14 @@ class Around:
         assert self.recorder.writer.close(10)
         self.file = Full(path)
         loop = asyncio.get_running_loop()
+
+        def pass_on(problem: str | None) -> None:
+            loop.call_soon_threadsafe(self.recorder.told, problem)
+
         self.recorder.writer = RecordingWriter(
             self.file,
             Rotation(),
-            lambda problem: loop.call_soon_threadsafe(self.recorder.told, problem) and None,
+            pass_on,
             most=LIMIT,
             every=0.01,
         )

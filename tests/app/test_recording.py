@@ -58,7 +58,7 @@ class Happenings:
 
     async def watch(self, chance: random.Random) -> None:
         when = scenarios.rule(chance, self.scene.start, POOLS)["when"]
-        options = ("", "", " once", " until 45s", " cooldown 5s")
+        options: tuple[str, ...] = ("", "", " once", " until 45s", " cooldown 5s")
         if "cross" not in when.lower():
             options += (" for 3s", " for 2s keep 3s")
         await self.session.watch(f"BTCUSDT,ETHUSDT {when}{chance.choice(options)}")
