@@ -8,6 +8,7 @@ from functools import partial
 
 from bot.app import venue_texts as texts
 from bot.app.catalog_news import catalog_notices
+from bot.app.faults import CATALOG_DOUBTED, NO_CATALOG
 from bot.app.live import Live
 from bot.market.catalog import catalog_text
 from bot.market.catalog_changes import catalog_changes
@@ -23,11 +24,9 @@ from bot.market.vanished import (
 )
 
 CATALOG = "catalog"  # the fact with the catalog taken last, JSON
-DOUBT = "catalog"  # the fault of a catalog that is not believed
 BELIEVED_AFTER = 24 * 3600.0  # s: what says the same for so long is no hiccup of the venue
 BETWEEN_ASKED = 30.0  # s between two catalogs that rows asked for
-NONE = "no-catalog"  # the fault of a program that has never had a whole catalog
-NONE_AFTER = 30.0  # s after the start
+NONE_AFTER = 30.0  # s after the start, without a whole catalog
 # s from a catalog that could not be had to the next try; it doubles with each one in a row
 FIRST_RETRY, LATER_RETRY, SLOWEST_RETRY = 5.0, 15.0, 120.0
 LOOK_EVERY = 1.0  # s
@@ -119,7 +118,7 @@ class CatalogSource:
                 intervals=bool(catalog.funding),
                 names=catalog.contracts is not None,
             )
-            await self._live.fault(NONE, text)
+            await self._live.fault(NO_CATALOG, text)
 
     def _judge_doubts(self, taken: TakenCatalog, now: float) -> None:
         if taken.doubts:
@@ -162,11 +161,11 @@ class CatalogSource:
             _log.warning("The catalog: %s", words, extra={"action": "catalog_failed"})
         self._logged = said
         if taken.doubts:
-            await self._live.fault(DOUBT, partial(texts.catalog_doubted, taken.doubts))
+            await self._live.fault(CATALOG_DOUBTED, partial(texts.catalog_doubted, taken.doubts))
         elif not taken.problems:
             self.taken_at = now
-            await self._live.fault_over(DOUBT, texts.catalog_believed)
-            await self._live.fault_over(NONE, texts.catalog_there)
+            await self._live.fault_over(CATALOG_DOUBTED, texts.catalog_believed)
+            await self._live.fault_over(NO_CATALOG, texts.catalog_there)
 
     async def _replace(self, taken: TakenCatalog) -> None:
         engine, text = self._live.engine, catalog_text(taken.catalog)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from bot.app import venue_texts as texts
+from bot.app.faults import FEED, LAG, SKEW, UNANSWERED
 from bot.app.live import Live
 from bot.market.feed import FeedStatus
 
-FEED, LAG, SKEW, UNANSWERED = "feed", "lag", "skew", "unanswered"  # kinds of faults
 SILENT_AFTER = 15.0  # s without a row; the admins are to hear of it within 20 s
 # s for which rows must flow before the feed counts as back: a feed that comes and goes every 20 s
 # is one fault, and the admins hear of the end within 30 s of the first row.
@@ -17,6 +17,7 @@ GAP = 8.0  # s without a row: they did not flow
 SHAKY, LATELY = 4, 120.0  # so many gaps within so many seconds are no feed either
 LARGEST_LAG = 5.0  # s from a row's event time to its coming
 LARGEST_SKEW = 5.0  # s between this machine's clock and the venue's
+SETTLED = 60.0  # s after a start; before, streams that do not answer are not known
 HELD = 10.0  # s for which a lag must last, or be over
 NOT_TAKEN = (
     "rows come, but none is news: they repeat those before, or tell another time than the venue's"
@@ -52,14 +53,21 @@ class FeedWatch:
     def __init__(self, live: Live, began: float) -> None:
         self._live = live
         self._began = began
-        self._silent = Spell(0.0, 0.0)
-        self._late = Spell(HELD, HELD)
-        self._mute = Spell(0.0, HELD)
-        self._silent_since = 0.0
+        faults = live.faults  # some may be left from an earlier run
+        self._silent = Spell(0.0, 0.0, on=faults.is_active(FEED))
+        self._late = Spell(HELD, HELD, on=faults.is_active(LAG))
+        self._mute = Spell(0.0, HELD, on=faults.is_active(UNANSWERED))
+        self._silent_since = began - self._age(FEED)
         self._first_row: float | None = None  # of those that flow after a silence
         self._gaps: deque[float] = deque([float("-inf")] * SHAKY, SHAKY)  # when they were seen
-        self._causes: set[str] = set()  # told in this silence
-        self._unanswered: frozenset[str] = frozenset()  # told
+        # Told in this silence; None: by an earlier run, which told the cause of now.
+        self._causes: set[str] | None = None if self._silent.on else set()
+        self._unanswered: frozenset[str] | None = None if self._mute.on else frozenset()  # told
+
+    def _age(self, kind: str) -> float:
+        """For how many s an earlier run's fault is there already."""
+        since = self._live.faults.since(kind)
+        return 0.0 if since is None else max(self._live.wall() - since, 0) / 1000
 
     async def look(self, status: FeedStatus, now: float) -> None:
         await self._look_for_silence(status, now)
@@ -98,22 +106,27 @@ class FeedWatch:
         if status.last_row is not None and now - status.last_row < GAP:
             problem = NOT_TAKEN
         self._causes = {problem}
+        since = self._live.wall() - int((now - last) * 1000)
         text = partial(
             texts.feed_silent,
             texts.Silence(
                 seconds=int(now - last),
-                since=self._live.wall() - int((now - last) * 1000),
+                since=since,
                 problem=problem,
                 connected=status.connected_since is not None,
                 next_connect=_wait(status, now),
             ),
         )
-        await self._live.fault(FEED, text)
+        await self._live.fault(FEED, text, since=since)
 
     async def _say_cause(self, status: FeedStatus, now: float) -> None:
         """A refusal that began while the feed was silent already is named too, once."""
         wait = _wait(status, now)
-        if wait is None or wait < LONG_WAIT or status.problem in self._causes:
+        if wait is None or wait < LONG_WAIT:
+            return
+        if self._causes is None:
+            self._causes = {status.problem}
+        if status.problem in self._causes:
             return
         self._causes.add(status.problem)
         wall = self._live.wall()
@@ -125,7 +138,9 @@ class FeedWatch:
         by = "rows"
         if status.handed_over_at is not None and status.handed_over_at > since:
             by = "handover"
-        elif status.reconnected_at is not None and status.reconnected_at > since:
+        elif since < self._began or (
+            status.reconnected_at is not None and status.reconnected_at > since
+        ):
             by = "reconnect"
         text = partial(texts.feed_back, int((first - since) * 1000), by)
         await self._live.fault_over(FEED, text)
@@ -142,15 +157,20 @@ class FeedWatch:
 
     async def _look_for_unanswered(self, status: FeedStatus, now: float) -> None:
         names = frozenset(status.unanswered)
+        if self._unanswered is None:
+            if names:
+                self._unanswered = names
+            elif now - self._began < SETTLED:
+                return
+        told = self._unanswered or frozenset()
         turned = self._mute.judge(now, bad=bool(names), good=not names)
         if turned and not self._mute.on:
             self._unanswered = frozenset()
             await self._live.fault_over(UNANSWERED, texts.streams_answer)
-        elif names - self._unanswered and self._mute.on:
-            fresh = sorted(names - self._unanswered)
-            self._unanswered |= names
-            self._live.faults.forget(UNANSWERED)
-            await self._live.fault(UNANSWERED, partial(texts.streams_silent, fresh))
+        elif names - told and self._mute.on:
+            self._unanswered = told | names
+            text = partial(texts.streams_silent, sorted(names - told))
+            await self._live.fault(UNANSWERED, text, again=True)
 
 
 def _wait(status: FeedStatus, now: float) -> float | None:

@@ -18,7 +18,7 @@ from bot.alerts.lifecycle import Phase
 from bot.app import texts
 from bot.app.desk import Desk
 from bot.app.draft import Draft
-from bot.app.faults import Faults, Text
+from bot.app.faults import FAULTS, Faults, Text
 from bot.app.followup import ended_rows, still_on
 from bot.app.journal import NO_JOURNAL, Journal
 from bot.chat.answer import Answer
@@ -146,11 +146,22 @@ class Live:
             self._add_facts(facts or {})
             await self._record()
 
-    async def fault(self, kind: str, text: Text) -> None:
-        await self.note(self.faults.begin(kind, text, self.wall()))
+    async def fault(
+        self, kind: str, text: Text, *, since: int | None = None, again: bool = False
+    ) -> None:
+        """Records that a fault is there, with what is said of it: see `Faults.begin`."""
+        before = self.faults.kept()
+        rows = self.faults.begin(kind, text, self.wall(), since=since, again=again)
+        await self.note(rows, self._fault_facts(before))
 
     async def fault_over(self, kind: str, text: Text) -> None:
-        await self.note(self.faults.end(kind, text, self.wall()))
+        before = self.faults.kept()
+        rows = self.faults.end(kind, text, self.wall())
+        await self.note(rows, self._fault_facts(before))
+
+    def _fault_facts(self, before: str) -> dict[str, str]:
+        kept = self.faults.kept()
+        return {} if kept == before else {FAULTS: kept}
 
     async def end_mutes(self) -> None:
         """Ends the mutes whose time has come; each chat is told once what is still on."""

@@ -14,7 +14,7 @@ from bot import __version__
 from bot.app import texts
 from bot.app.chats import NotifierChats, NotifierFaults
 from bot.app.desk import Desk
-from bot.app.faults import Faults
+from bot.app.faults import FAULTS, Faults
 from bot.app.journal import NO_JOURNAL
 from bot.app.live import CLAIM_CODE, Live, Parts
 from bot.app.pages import Figures
@@ -167,6 +167,7 @@ class Program:
         self.stream = MarketStream(wiring.stream, [], keep_frames=wiring.recorder is not None)
         self.engine = restored_engine(desk, saved, wiring.stale_after)
         self.faults = Faults(desk.admin_readers)
+        self.faults.restore(saved.facts.get(FAULTS, ""))
         self.notifier = Notifier(
             store,
             wiring.channel,

@@ -7,6 +7,7 @@ from functools import partial
 
 from bot.alerts.engine import Engine
 from bot.app import venue_texts as texts
+from bot.app.faults import SOURCES
 from bot.app.live import Live
 from bot.market.ask_plan import REPEAT, AskPlan
 from bot.market.clock import VenueClock
@@ -15,7 +16,6 @@ from bot.market.rest import MarketRest, RestError
 from bot.market.stream import MarketStream
 from bot.market.tick import Tick
 
-SOURCES = "second-source"  # the fault of two sources that differ
 FRESH = 10_000  # ms: a stream's row this young is the present; at least every third second has one
 OLDEST_SEED = 30_000  # ms behind the clock: an older row of REST makes nothing fresh
 LOOK_EVERY = 1.0  # s

@@ -165,6 +165,27 @@ def catalog_there(_: Translate) -> str:
     return _("✅ The venue's catalog is there: intervals and contracts are known.")
 
 
+def fault_before_start(kind: str, since: int, _: Translate) -> str:
+    """A fault that an earlier run told; this one has not looked yet."""
+    what: Mapping[str, str] = {
+        "feed": _("the feed is silent"),
+        "lag": _("rows come late"),
+        "skew": _("this machine's clock is off"),
+        "unanswered": _("streams give no rows"),
+        "second-source": _("stream and REST differ"),
+        "catalog": _("the venue's catalog is not believed"),
+        "no-catalog": _("the venue's catalog cannot be had"),
+    }
+    return _("⚠️ Told before this start, since {moment}: {what}.").format(
+        moment=formats.moment(since, "UTC"), what=what[kind]
+    )
+
+
+def with_length(over: Callable[[Translate], str], lasted: int, _: Translate) -> str:
+    """The end of a fault, with how long (ms) it was."""
+    return over(_) + " " + _("It lasted {time}.").format(time=formats.duration(lasted))
+
+
 Rate = Callable[[str], Value | None]  # a symbol's present rate, a fraction per interval
 
 

@@ -7,9 +7,8 @@ from bot import __version__
 from bot.alerts.engine import Engine
 from bot.alerts.look import Look
 from bot.app.desk import Desk
-from bot.app.faults import Faults
+from bot.app.faults import FEED, LAG, SKEW, UNANSWERED, Faults
 from bot.app.feed_view import feed_view, in_ms, symbols_view
-from bot.app.feed_watch import FEED, LAG, SKEW, UNANSWERED
 from bot.app.vitals import BLOCKING, Vitals
 from bot.chat.world import FeedView, SenderView, Status
 from bot.market.catalog import Catalog

@@ -109,7 +109,7 @@ async def test_a_whole_rest_that_differs_brings_nothing_until_it_agrees(place: V
     assert "ETHUSDT" not in place.engine.symbols
     place.rest.rows = {"BTCUSDT": {}, "ETHUSDT": {}}
     await place.pass_time(70, {"BTCUSDT": LOW})
-    assert place.told()[1:] == ["✅ Stream and REST agree again."]
+    assert place.told()[1:] == ["✅ Stream and REST agree again. It lasted 25s."]
     assert place.venue.second.by_rest == {"ETHUSDT"}
 
 
