@@ -235,7 +235,12 @@ AT_LENGTH: Mapping[str, Programme] = {
         ),
         PATIENT,
     ),
-    "late": Programme(
-        (rows("lag", "20", seconds=75.0), rows("clock-jump", "3600000", 90.0)), PATIENT
+    "late": Programme((rows("lag", "20", 75.0), rows("clock-jump", "3600000", 90.0)), PATIENT),
+    "behind": Programme(
+        (
+            Scene("E an hour behind", ("clock-jump=-3600000",), 75.0, again=AGAIN, outage=True),
+            Scene("E an hour ahead", ("clock-jump=3600000",), 75.0, again=AGAIN, outage=True),
+        ),
+        PATIENT,
     ),
 }
