@@ -2,13 +2,14 @@
 
 import logging
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from bot.market.binance import Frame
 from bot.market.lag import Lag
 from bot.market.reconnect import Problem
+from bot.market.tick import Tick
 
 log = logging.getLogger(__name__)
 RATE_OVER = 9  # s: a whole number of pushes of the streams that speak each second or third
@@ -84,6 +85,20 @@ class _Rate:
             return float(self._present[1])
         counts = (*self._counts, self._present)
         return sum(rows for second, rows in counts if present - span <= second < present) / span
+
+
+class Progress:
+    """Whether time goes on in the frames of one connection: a repetition is no sign of life."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, int] = {}  # by symbol: E, of rows that led or ended a frame
+
+    def is_news(self, ticks: Sequence[Tick]) -> bool:
+        """It is told by the outermost rows, so that a single odd one does not decide."""
+        before, ends = self._before, (ticks[0], ticks[-1])
+        news = any(tick.event_time > before.get(tick.symbol, 0) for tick in ends)
+        before.update((tick.symbol, tick.event_time) for tick in ends)
+        return news
 
 
 class FeedRecord:

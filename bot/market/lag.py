@@ -3,12 +3,22 @@
 Pure: the wall clock (ms since 1970) and the monotonic one (s) are arguments.
 """
 
+from collections.abc import Sequence
+
+from bot.market.tick import Tick
+
 LATELY = 5.0  # s: the lag is the least one of the last 5 to 10 s, so that one late row is no alarm
 SKEW_FROM = 1800.0  # s: an unknown skew is the least difference of the last 30 to 60 minutes
 STEP = 200  # ms by which the clocks must part at once before it counts as a step of one of them
 ODD = 60_000  # ms: an event time that is so far off at once is an oddity, until others agree
 AGREEMENT = 10_000  # ms
 AGREED_FOR = 5.0  # s
+
+
+def told_time(ticks: Sequence[Tick]) -> int:
+    """The time that a frame tells: the middle one of three rows, so that an odd one does not."""
+    few = (ticks[0], ticks[len(ticks) // 2], ticks[-1])
+    return sorted(tick.event_time for tick in few)[1]
 
 
 class _Least:

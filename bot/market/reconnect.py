@@ -58,6 +58,14 @@ def refusal(status: int, retry_after: str | None = None, date: str | None = None
     )
 
 
+def silence(seconds: float, *, had_rows: bool) -> Problem:
+    """An open connection that brings nothing; one that never did has a likely cause."""
+    words = f"the connection is open, but no row came for {seconds:g} s"
+    if not had_rows:
+        words += "; does BINANCE_STREAM_URL end in /market, and are the symbols' names right?"
+    return Problem(words)
+
+
 def retry_after_seconds(text: str | None, date: str | None = None) -> float | None:
     """A Retry-After header in seconds; None where it is missing or says nothing.
 

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Literal
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -15,12 +15,12 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
 from bot.market.binance import BrokenFrameError, Frame, decode_frame, stream_request
-from bot.market.feed import FeedRecord, FeedStatus, LinkStatus
+from bot.market.feed import FeedRecord, FeedStatus, LinkStatus, Progress
 from bot.market.handover import Pair
 from bot.market.inbox import Batch, Inbox, Received
-from bot.market.lag import Lag
+from bot.market.lag import Lag, told_time
 from bot.market.plan import NAMES_IN_ADDRESS, is_loopback, plan_streams, stream_address
-from bot.market.reconnect import ConnectPolicy, Problem, refusal
+from bot.market.reconnect import ConnectPolicy, Problem, refusal, silence
 from bot.market.stream_settings import StreamSettings
 from bot.market.subscriptions import Request, Subscriptions
 from bot.market.tick import Tick
@@ -194,7 +194,7 @@ class MarketStream:
         """The rows of one frame."""
         at = self._wall()
         self.inbox.put(Received(at, message, ticks))
-        self.lag.row(_event_time(ticks), at // 1000, now)
+        self.lag.row(told_time(ticks), at // 1000, now)
         self._pair.rows(link, ticks, now)
 
 
@@ -213,7 +213,7 @@ class _Link:
         self.leaving = False  # the venue said so
         self.is_over = False
         self.wake = asyncio.Event()  # the plan changed, or a stream gave its first row
-        self._before: dict[str, int] = {}  # by symbol: E, of rows that led or ended a frame
+        self._progress = Progress()
         self._address = stream.plan[:NAMES_IN_ADDRESS]
         self.carries = Subscriptions(self._address, settings.streams_per_connection, started)
         self._stream = stream
@@ -269,18 +269,11 @@ class _Link:
                 if not excused and loop.time() - deadline > LATE:
                     deadline, excused = loop.time() + LATE, True  # we slept: rows may lie waiting
                     continue
-                return self._silence()
+                return silence(timeout, had_rows=self.rows > 0)
             except ConnectionClosed as error:
                 return _closed(error)
             if self._take(message):
                 deadline, excused = loop.time() + timeout, False
-
-    def _silence(self) -> Problem:
-        words = "the connection is open, but no row came for"
-        words += f" {self._stream.settings.row_timeout:g} s"
-        if not self.rows:
-            words += "; does BINANCE_STREAM_URL end in /market, and are the symbols' names right?"
-        return Problem(words)
 
     def _take(self, message: bytes) -> bool:
         """Hands the ticks of a frame on; False where it had none, or only what came before."""
@@ -303,17 +296,7 @@ class _Link:
             self.flows_since = now
             stream.record.flows()
         self.rows_for = now - self.flows_since
-        return self._is_news(frame.ticks)
-
-    def _is_news(self, ticks: tuple[Tick, ...]) -> bool:
-        """Whether time has gone on since the frame before: one that is repeated is no life.
-
-        It is told by the outermost rows, so that a single odd one does not decide.
-        """
-        before, ends = self._before, (ticks[0], ticks[-1])
-        news = any(tick.event_time > before.get(tick.symbol, 0) for tick in ends)
-        before.update((tick.symbol, tick.event_time) for tick in ends)
-        return news
+        return self._progress.is_news(frame.ticks)
 
     def _heed(self, frame: Frame, now: float) -> None:
         """What the venue says beside the rows."""
@@ -354,12 +337,6 @@ class _Connect(connect):
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
-
-
-def _event_time(ticks: Sequence[Tick]) -> int:
-    """The time that a frame tells: the middle one of three rows, so that an odd one does not."""
-    few = (ticks[0], ticks[len(ticks) // 2], ticks[-1])
-    return sorted(tick.event_time for tick in few)[1]
 
 
 def _closed(error: ConnectionClosed) -> Problem:

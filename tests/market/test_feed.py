@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from bot.market.binance import Frame
-from bot.market.feed import RATE_OVER, FeedRecord, FeedStatus
+from bot.market.feed import RATE_OVER, FeedRecord, FeedStatus, Progress
 from bot.market.lag import Lag
 from bot.market.reconnect import Problem
 from tests.market.rows import tick
@@ -137,3 +137,20 @@ def test_different_oddities_are_logged_once_each_and_not_without_end(
         record.frame(Frame(skipped=Counter(foreign=1)), 0.0)
     assert status(record).skipped == {"broken": 300, "foreign": 300}
     assert len(caplog.records) == 100
+
+
+@pytest.mark.parametrize(
+    ("frames", "news"),
+    [
+        ("A1B1 A1B1 A1B1", "+--"),  # the venue hangs and repeats itself
+        ("A1B1 A2B2 A2B2", "++-"),
+        ("A1B1 A9B2 A3B3 A4B4", "++++"),  # one odd row
+        ("A1 B1 A1 B2", "++-+"),
+        ("A5B5 A1B1 A2B2", "+-+"),  # another time, and it goes on
+    ],
+)
+def test_only_time_that_goes_on_is_a_sign_of_life(frames: str, news: str) -> None:
+    progress = Progress()
+    for text, sign in zip(frames.split(), news, strict=True):
+        ticks = [tick(text[at], int(text[at + 1])) for at in range(0, len(text), 2)]
+        assert progress.is_news(ticks) == (sign == "+")

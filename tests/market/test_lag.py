@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.market.lag import AGREED_FOR, Lag
-from tests.market.rows import E0, HOUR
+from bot.market.lag import AGREED_FOR, Lag, told_time
+from tests.market.rows import E0, HOUR, tick
 
 
 class Feed:
@@ -173,3 +173,8 @@ def test_no_rows_break_it_and_a_lag_is_never_negative(rows: list[tuple[int, int,
         lag.row(event_time, wall, now)
         assert lag.lag is not None
         assert lag.lag >= 0
+
+
+def test_an_odd_row_at_the_head_of_a_frame_does_not_tell_the_time() -> None:
+    rows = [tick("AUSDT", E0 + 10 * HOUR), *(tick(f"B{n}USDT", E0) for n in range(5))]
+    assert told_time(rows) == told_time(rows[::-1]) == told_time(rows[1:2]) == E0

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.market.stream import MarketStream, StreamSettings, _event_time
+from bot.market.stream import MarketStream, StreamSettings
 from bot.market.subscriptions import SILENT_AFTER
-from tests.market.rows import E0, HOUR, tick
 from tests.market.streaming import running, stream_to, until
 from tests.market.venue import Venue, venue
 
@@ -138,13 +137,6 @@ async def test_headers_that_come_twice_are_read_once() -> None:
         )
         async with running(stream_to(double)) as stream:
             await until(lambda: "waiting 77 s" in stream.status().problem)
-
-
-async def test_an_odd_row_at_the_head_of_each_frame_does_not_blind_the_lag() -> None:
-    rows = [tick("AUSDT", E0 + 10 * HOUR), *(tick(f"B{n}USDT", E0) for n in range(5))]
-    assert _event_time(tuple(rows)) == E0
-    assert _event_time(tuple(reversed(rows))) == E0
-    assert _event_time((tick("AUSDT", E0),)) == E0
 
 
 async def test_rows_a_second_lag_and_skew_are_measured() -> None:
