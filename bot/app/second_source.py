@@ -9,15 +9,22 @@ from bot.alerts.engine import Engine
 from bot.app import venue_texts as texts
 from bot.app.faults import SOURCES
 from bot.app.live import Live
-from bot.market.ask_plan import REPEAT, AskPlan
+from bot.market.ask_plan import AskPlan, repeat_within
 from bot.market.clock import VenueClock
 from bot.market.crosscheck import Difference, Verdict, compare_sources
 from bot.market.rest import MarketRest, RestError
 from bot.market.stream import MarketStream
 from bot.market.tick import Tick
 
-FRESH = 10_000  # ms: a stream's row this young is the present; at least every third second has one
+# s: the stream brings a symbol whose newest row came so lately, however old that row is; streams
+# send every third second at least.
+BROUGHT = 10.0
+SET_BACK = 10_000  # ms: a row further ahead of the clock is from before the clock was set back
 OLDEST_SEED = 30_000  # ms behind the clock: an older row of REST makes nothing fresh
+AHEAD = 2_000  # ms by which REST may lead the clock of a stream that flows
+# ms where nothing flows: the clock is REST's own then, and one answer may be slower than the next.
+AHEAD_ALONE = 10_000
+QUOTE_WITHIN = 3.0  # s, for a person who waits
 LOOK_EVERY = 1.0  # s
 FRUITLESS = 60.0  # s for which a symbol that REST does not know either is not asked for
 QUOTES_FOR = 10.0  # s for which a look at the whole market is good enough for another one
@@ -46,9 +53,10 @@ class SecondSource:
         self._clock = clock
         self._seed = seed
         self._monotonic = monotonic
-        self._plan = AskPlan(monotonic())
+        self._plan = AskPlan(monotonic(), repeat_within(live.engine.stale_after))
         self._asking = asyncio.Lock()
         self._streamed: dict[str, Tick] = {}  # the stream's newest row of each symbol
+        self._came: dict[str, float] = {}  # when it came, monotonic s
         self._seeded: dict[str, Tick] = {}
         self._fruitless: dict[str, float] = {}  # by symbol: until when (monotonic s)
         self._differing: tuple[str, ...] = ()  # symbols, at the last comparison
@@ -76,11 +84,13 @@ class SecondSource:
 
         What is ahead of the clock counts as no last one: the clock was set back since.
         """
-        clock = self._clock.now(self._monotonic())
+        now = self._monotonic()
+        latest = self._clock.now(now) + SET_BACK
         for tick in ticks:
             held = self._streamed.get(tick.symbol)
-            if held is None or tick.event_time > held.event_time or held.event_time > clock + FRESH:
+            if held is None or tick.event_time > held.event_time or held.event_time > latest:
                 self._streamed[tick.symbol] = tick
+                self._came[tick.symbol] = now
 
     async def run(self) -> None:
         """Looks each second whether to ask, for ever; what goes wrong once does not end it."""
@@ -98,19 +108,22 @@ class SecondSource:
         if status.reconnected_at != self._reopened_at:
             self._reopened_at = status.reconnected_at
             self._plan.reopened(now)
-        if self._plan.is_due(now, status.last_row, lacking=bool(self._lacking(now))):
-            await self._ask(now)
+        lacking = bool(self._lacking(now, self.by_rest))
+        if self._plan.is_due(now, status.last_row, lacking=lacking):
+            await self._ask()
 
     async def quote(self) -> None:
         """Looks at the whole market for people, unless that was done just now."""
-        async with self._asking:
-            if self._monotonic() - self._quoted_at >= QUOTES_FOR:
-                try:
+        try:
+            async with asyncio.timeout(QUOTE_WITHIN), self._asking:
+                if self._monotonic() - self._quoted_at >= QUOTES_FOR:
                     await self._fetch()
-                except RestError as error:
-                    _log.warning("No quotes: %s", error, extra={"action": "rest_failed"})
+        except RestError as error:
+            _log.warning("No quotes: %s", error, extra={"action": "rest_failed"})
+        except TimeoutError:
+            _log.warning("No quotes in time", extra={"action": "rest_failed"})
 
-    async def _ask(self, now: float) -> None:
+    async def _ask(self) -> None:
         async with self._asking:
             try:
                 rows = await self._fetch()
@@ -118,7 +131,8 @@ class SecondSource:
                 level = logging.DEBUG if self._failing else logging.WARNING
                 _log.log(level, "No second source: %s", error, extra={"action": "rest_failed"})
                 self._failing = True
-                self._plan.failed(now, error.retry_after or 0.0)
+                wait = error.retry_after or 0.0
+                self._plan.failed(self._monotonic(), wait, sent=error.sent)
                 return
         self._failing, now = False, self._monotonic()
         verdict = compare_sources(self._present(now), rows)
@@ -136,39 +150,49 @@ class SecondSource:
         return rows
 
     async def _sow(self, rows: Mapping[str, Tick], now: float) -> None:
-        """Gives the engine the values that the stream does not bring."""
-        lacking, present = self._lacking(now), self._present(now)
-        seeds: list[Tick] = []
-        if self._trusted:
-            for symbol in rows if self.wanted is None else self.wanted:
-                tick = rows.get(symbol)
-                if tick is not None and symbol not in present and self._is_seed(tick, now):
-                    seeds.append(tick)
+        """Gives the engine the values that the stream does not bring, where REST is trusted."""
+        if not self._trusted:
+            return
+        lacking, seeds = self._lacking(now, self.by_rest), self._seeds(rows, now)
         if seeds:
             await self._seed(seeds)
         for tick in seeds:
             memory = self._engine.symbols.get(tick.symbol)
             if memory is not None and memory.tick.event_time == tick.event_time:
                 self._seeded[tick.symbol] = memory.tick
-        self._fruitless = dict.fromkeys(lacking - self.by_rest, now + FRUITLESS)
+        until = self._fruitless | dict.fromkeys(lacking, now + FRUITLESS)
+        by_rest = self.by_rest
+        self._fruitless = {s: at for s, at in until.items() if at > now and s not in by_rest}
 
-    def _is_seed(self, tick: Tick, now: float) -> bool:
-        if self._engine.catalog.trades(tick.symbol) is False:
-            return False
-        return not self._clock.started or self._clock.now(now) - tick.event_time <= OLDEST_SEED
+    def _seeds(self, rows: Mapping[str, Tick], now: float) -> list[Tick]:
+        """The rows of wanted symbols that the stream does not bring and that tell the present.
+
+        None may lift the clock by much: that would make rows of the stream late, or repeated.
+        """
+        present, clock = self._present(now), self._clock.now(now)
+        oldest, newest = clock - OLDEST_SEED, clock + (AHEAD if present else AHEAD_ALONE)
+        return [
+            tick
+            for symbol in (rows if self.wanted is None else self.wanted)
+            if (tick := rows.get(symbol)) is not None
+            and symbol not in present
+            and self._engine.catalog.trades(symbol) is not False
+            and (not self._clock.started or oldest <= tick.event_time <= newest)
+        ]
 
     def _present(self, now: float) -> dict[str, Tick]:
-        """The rows of the stream that tell the present."""
-        clock = self._clock.now(now)
-        return {s: tick for s, tick in self._streamed.items() if clock - tick.event_time <= FRESH}
+        """The newest row of each symbol that the stream brings."""
+        since = now - BROUGHT
+        return {s: tick for s, tick in self._streamed.items() if self._came[s] >= since}
 
-    def _lacking(self, now: float) -> set[str]:
+    def _lacking(self, now: float, by_rest: frozenset[str]) -> set[str]:
         """The wanted symbols that trade and whose values are stale, or soon will be."""
-        engine, clock, by_rest = self._engine, self._clock.now(now), self.by_rest
+        engine, clock = self._engine, self._clock.now(now)
+        soon = self._plan.repeat * 1000 - 2_000
         lacking = set()
         for symbol in self._candidates():
             memory = engine.symbols.get(symbol)
-            oldest = REPEAT * 1000 - 2_000 if symbol in by_rest else engine.stale_after
+            oldest = soon if symbol in by_rest else engine.stale_after
             if memory is None or clock - memory.tick.event_time > oldest:
                 lacking.add(symbol)
         return {symbol for symbol in lacking if self._fruitless.get(symbol, now) <= now}

@@ -1,7 +1,8 @@
 """Whether two sources say the same of the market: the stream's rows, and those of premiumIndex.
 
 The two are never of the very same moment, so each tolerance is the largest step that a sound market
-takes in a few seconds.
+takes in a few seconds. Rows that lie further apart (the stream is late as a whole, or REST is) are
+compared as well, with a tolerance that grows with the time between them.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ from fractions import Fraction
 from bot.market.number import Value, parse_number
 from bot.market.tick import Tick
 
-COMPARABLE = 5_000  # ms between two event times; further apart the rows may both be right
+SAME = 5_000  # ms between the event times of rows that tell the same moment
+COMPARABLE = 60_000  # ms; further apart the rows may both be right, whatever they say
 # r is an average since the last settlement: in 5 s it moves by far less than 0.05 %.
 RATE_TOLERANCE = Fraction(5, 10_000)
 # p and i are smoothed over several markets: 1 % in 5 s is a crash, which the next check forgives.
@@ -49,7 +51,7 @@ class Verdict:
 
 
 def compare_sources(stream: Mapping[str, Tick], rest: Mapping[str, Tick]) -> Verdict:
-    """Compares the rows of the symbols that both know of about the same moment."""
+    """Compares the rows of the symbols that both know, as they came at about the same moment."""
     compared = 0
     differences: list[Difference] = []
     for symbol, ours in stream.items():
@@ -63,22 +65,30 @@ def compare_sources(stream: Mapping[str, Tick], rest: Mapping[str, Tick]) -> Ver
 
 def _differences(ours: Tick, theirs: Tick) -> list[Difference]:
     found = []
-    if not (_settles(ours) or _settles(theirs)):
+    between = abs(ours.event_time - theirs.event_time)
+    slack = Fraction(max(between, SAME), SAME)
+    if not (_settles(ours, between) or _settles(theirs, between)):
         left, right = ours.next_funding_time, theirs.next_funding_time
         if abs(left - right) > MINUTE:
-            found.append(Difference(ours.symbol, "T", str(left), str(right)))
-        elif left and _apart(ours.rate, theirs.rate, RATE_TOLERANCE, relative=False):
+            # Of another moment, it may be another interval that one source alone has seen.
+            if between <= SAME:
+                found.append(Difference(ours.symbol, "T", str(left), str(right)))
+        elif left and _apart(ours.rate, theirs.rate, RATE_TOLERANCE * slack, relative=False):
             found.append(Difference(ours.symbol, "rate", ours.rate, theirs.rate))
     for field in ("mark", "index"):
         pair = str(getattr(ours, field)), str(getattr(theirs, field))
-        if _apart(*pair, PRICE_TOLERANCE, relative=True):
+        if _apart(*pair, PRICE_TOLERANCE * slack, relative=True):
             found.append(Difference(ours.symbol, field, *pair))
     return found
 
 
-def _settles(tick: Tick) -> bool:
-    """Within a minute of T the rate and T itself may have rolled in one source alone."""
-    return abs(tick.next_funding_time - tick.event_time) <= MINUTE
+def _settles(tick: Tick, between: int) -> bool:
+    """Within a minute of T the rate and T itself may have rolled in one source alone.
+
+    So may they where the other's row lies beyond T, `between` ms away.
+    """
+    lag = between if between > SAME else 0
+    return abs(tick.next_funding_time - tick.event_time) <= MINUTE + lag
 
 
 def _apart(ours: str, theirs: str, tolerance: Fraction, *, relative: bool) -> bool:

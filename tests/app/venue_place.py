@@ -49,12 +49,12 @@ class Stream(MarketStream):
 class VenuePlace:
     """`seconds` is the time since START: of the venue, of REST, of this machine."""
 
-    def __init__(self, rest: VenueRest, client: MarketRest) -> None:
+    def __init__(self, rest: VenueRest, client: MarketRest, stale_after: int) -> None:
         self.seconds = 0.0
         self.rest = rest
         self.store = MemoryStore()
         self.desk = Desk([ADMIN])
-        self.engine = Engine((), Catalog())
+        self.engine = Engine((), Catalog(), stale_after=stale_after)
         self.clock = VenueClock(START, 0.0)
         self.faults = Faults(self.desk.admin_readers)
         parts = Parts(self.engine, self.store, self.desk, self.faults, build_metrics(__version__))
@@ -117,7 +117,7 @@ class VenuePlace:
 
 
 @asynccontextmanager
-async def a_venue_place() -> AsyncIterator[VenuePlace]:
+async def a_venue_place(stale_after: int = 30_000) -> AsyncIterator[VenuePlace]:
     """BTCUSDT and ETHUSDT trade every 8 h; both sources say the same of them."""
     async with VenueRest(START) as rest:
         rest.statuses = {"BTCUSDT": "TRADING", "ETHUSDT": "TRADING"}
@@ -130,6 +130,6 @@ async def a_venue_place() -> AsyncIterator[VenuePlace]:
             monotonic=lambda: made[0].seconds,
             wall=lambda: START / 1000 + made[0].seconds,
         ) as client:
-            made.append(VenuePlace(rest, client))
+            made.append(VenuePlace(rest, client, stale_after))
             await made[0].store.open()
             yield made[0]

@@ -58,15 +58,47 @@ def test_rows_of_the_same_moment_differ_beyond_a_tolerance(
             row(at=T0 - S, next_funding_time=T0),
         ),
         (row(at=T0 - MINUTE), row(at=T0 - MINUTE, rate="0.01")),
+        # The stream is a minute late: it has not seen the settlement that was a second ago.
+        (
+            row(at=T0 - 59 * S),
+            row(at=T0 + S, rate="0.01", next_funding_time=T0 + 8 * 60 * MINUTE),
+        ),
+        (
+            row(at=T0 - 59 * S - MINUTE),
+            row(at=T0 - MINUTE, rate="0.01"),
+        ),
     ],
 )
 def test_near_a_settlement_neither_rate_nor_t_is_compared(ours: Tick, theirs: Tick) -> None:
     assert compared(ours, theirs) == Verdict(1)
 
 
-@pytest.mark.parametrize(("apart", "count"), [(0, 1), (5 * S, 1), (-5 * S, 1), (5 * S + 1, 0)])
-def test_only_rows_of_about_the_same_moment_are_compared(apart: int, count: int) -> None:
+@pytest.mark.parametrize(("apart", "count"), [(0, 1), (60 * S, 1), (-60 * S, 1), (60 * S + 1, 0)])
+def test_rows_that_are_more_than_a_minute_apart_are_not_compared(apart: int, count: int) -> None:
     assert compared(row(), row(at=E0 + apart, mark="100")).compared == count
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("apart", "changes", "fields"),
+    [
+        (5 * S, {"mark": "101"}, []),
+        (5 * S, {"mark": "101.01"}, ["mark"]),
+        (24 * S, {"mark": "104.8"}, []),
+        (24 * S, {"mark": "104.9"}, ["mark"]),
+        (24 * S, {"rate": "0.0025"}, []),
+        (24 * S, {"rate": "0.00251"}, ["rate"]),
+        (5 * S, {"next_funding_time": T0 - 7 * 60 * MINUTE}, ["T"]),
+        (6 * S, {"next_funding_time": T0 - 7 * 60 * MINUTE}, []),  # it pays each hour now
+        (60 * S, {"rate": "0.5", "mark": "300"}, ["rate", "mark"]),
+    ],
+)
+def test_the_further_apart_rows_are_the_more_they_may_differ(
+    apart: int, sign: int, changes: dict[str, Any], fields: list[str]
+) -> None:
+    verdict = compared(row(), row(at=E0 + sign * apart, **changes))
+    assert verdict.compared == 1
+    assert [difference.field for difference in verdict.differences] == fields
 
 
 def test_a_difference_shows_both_texts() -> None:
