@@ -91,22 +91,22 @@ class CatalogSource:
         """Takes a fresh catalog; a half that cannot be had or believed stays as it was."""
         async with self._taking:
             now, since = self._monotonic(), self._doubted_since
-            self._plan_retry(now, ())  # for one that is cut short
+            self._failures += 1  # as long as it is not here
+            self._plan_retry(now, ())
             doubting = since is None or now - since < BELIEVED_AFTER
             taken = await self._rest.take_catalog(self._live.engine.catalog, doubting=doubting)
-            if taken.problems:
-                self._plan_retry(self._monotonic(), taken.problems)
-                self._failures += 1
-            else:
-                self._retry_at, self._failures = None, 0
             self._judge_doubts(taken, now)
             taken = self._with_vanished(taken, now, doubting=doubting)
             await self._judge(taken, now)
             await self._replace(taken)
+            if taken.problems:
+                self._plan_retry(self._monotonic(), taken.problems)
+            else:
+                self._retry_at, self._failures = None, 0
 
     def _plan_retry(self, now: float, problems: Sequence[RestError]) -> None:
         first = FIRST_RETRY if self.taken_at is None else LATER_RETRY
-        wait = min(first * 2.0 ** min(self._failures, 8), SLOWEST_RETRY)
+        wait = min(first * 2.0 ** min(self._failures - 1, 8), SLOWEST_RETRY)
         self._retry_at = now + max([wait, *(each.retry_after or 0.0 for each in problems)])
 
     async def _say_none(self) -> None:

@@ -265,13 +265,7 @@ class Program:
         if self.wiring.address is not None:
             self._health = HealthServer(*self.wiring.address, self.figures.pages())
             await self._health.start()
-        try:
-            async with asyncio.timeout(FIRST_CATALOG):
-                await self.venue.refresh_catalog()
-        except TimeoutError:
-            _log.warning("The catalog is late", extra={"action": "catalog_failed"})
-        except Exception:  # noqa: BLE001 - logged; it is taken again soon
-            _log.exception("The catalog could not be taken", extra={"action": "catalog_failed"})
+        await first_catalog(self.venue)
         self.venue.follow_rules()
         self._catalog_tried.set()
         await self._say_unknown_symbols()
@@ -382,6 +376,17 @@ class Program:
         task = asyncio.ensure_future(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
+
+
+async def first_catalog(venue: Venue) -> None:
+    """Waits for the catalog, not for long; what goes wrong with it does not end the start."""
+    try:
+        async with asyncio.timeout(FIRST_CATALOG):
+            await venue.refresh_catalog()
+    except TimeoutError:
+        _log.warning("The catalog is late", extra={"action": "catalog_failed"})
+    except Exception:  # noqa: BLE001 - logged; it is taken again soon
+        _log.exception("The catalog could not be taken", extra={"action": "catalog_failed"})
 
 
 async def _lasting(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

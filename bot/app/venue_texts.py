@@ -34,8 +34,7 @@ def feed_silent(silence: Silence, _: Translate) -> str:
         )
     ]
     if silence.problem:
-        words = escape(reason(silence.problem, _))
-        lines.append(_("The last problem: {reason}.").format(reason=words))
+        lines.append(_with_reason(_("The last problem: {reason}."), silence.problem, _))
     lines.append(_being_done(silence, _))
     lines.append(
         _(
@@ -56,9 +55,16 @@ def _being_done(silence: Silence, _: Translate) -> str:
 
 
 def feed_refused(problem: str, wait: int, _: Translate) -> str:
-    return _("⚠️ The feed is still silent: {reason}. The next attempt comes in {time}.").format(
-        reason=escape(reason(problem, _)), time=formats.duration(wait * 1000)
-    )
+    said = _("⚠️ The feed is still silent: {reason}. The next attempt comes in {time}.")
+    return _with_reason(said, problem, _, time=formats.duration(wait * 1000))
+
+
+def _with_reason(said: str, problem: str, _: Translate, **others: str) -> str:
+    """A text with a reason at the end of a sentence; a reason may be a whole sentence itself."""
+    words = escape(reason(problem, _)).rstrip(".。")
+    if words.endswith(("?", "？", "!", "！")):
+        said = said.replace("{reason}.", "{reason}").replace("{reason}。", "{reason}")
+    return said.format(reason=words, **others)
 
 
 def feed_back(silent_for: int, by: str, _: Translate) -> str:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from bot.chat.world import World
 from bot.locale import Translate, formats
 from bot.market.catalog import Catalog
+from bot.market.catalog_changes import PENDING
 from bot.market.number import decimal_text
 from bot.market.reading import HOUR, Kind
 from bot.notify.markup import escape, plain_text, units
@@ -116,13 +117,30 @@ def nearest_symbols(text: str, world: World) -> list[str]:
 
 
 def unknown_symbol(text: str, world: World, _: Translate) -> str:
-    """Says that a name is none, and which ones are near."""
+    """Says that a name is none, and which ones are near; or that its contract does not trade."""
     name = text.strip()[:_LONGEST_NAME]
+    listed = not_traded(name, world, _)
+    if listed:
+        return listed
     said = _("There is no symbol {name}.").format(name=code(name))
     close = nearest_symbols(name, world)
     if close:
         said += " " + _("Nearest: {names}.").format(names=", ".join(map(code, close)))
     return said
+
+
+def not_traded(text: str, world: World, _: Translate) -> str:
+    """Says that a contract is listed and does not trade, or not yet; "" where that is not so."""
+    name, contracts = text.strip().upper(), world.catalog.contracts or {}
+    symbols = (name, whole(name), f"{name}USDT")
+    contract = next((contracts[symbol] for symbol in symbols if symbol in contracts), None)
+    if contract is None or contract.trades:
+        return ""
+    if contract.status == PENDING:
+        said = _("{symbol} is listed and not traded yet ({status}).")
+    else:
+        said = _("{symbol} is no longer traded ({status}).")
+    return said.format(symbol=code(contract.symbol), status=escape(contract.status))
 
 
 def full_names(selection: Selection, catalog: Catalog) -> Selection:

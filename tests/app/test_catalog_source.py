@@ -8,6 +8,7 @@ import pytest
 
 from bot.alerts.changes import StateChange
 from bot.app.catalog_source import CATALOG
+from bot.app.run import first_catalog
 from bot.app.venue_texts import catalog_news
 from bot.locale import translator
 from bot.market.catalog import Catalog, read_catalog_file
@@ -373,6 +374,24 @@ async def test_a_catalog_that_is_cut_short_at_the_start_is_asked_for_again() -> 
         taking.cancel()
         await asyncio.gather(taking, return_exceptions=True)
         assert place.engine.catalog.contracts is None
+        place.seconds += 5
+        await place.venue.catalog.look()
+        assert place.engine.catalog.contracts is not None
+
+
+async def test_whatever_goes_wrong_with_the_first_catalog_the_program_begins_and_asks_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with a_venue_place() as place:
+        commit = place.live.replace_catalog
+
+        async def broken(*_: object) -> None:
+            raise RuntimeError("a defect")
+
+        place.live.replace_catalog = broken  # type: ignore[method-assign]
+        await first_catalog(place.venue)
+        assert "a defect" in caplog.text
+        place.live.replace_catalog = commit  # type: ignore[method-assign]
         place.seconds += 5
         await place.venue.catalog.look()
         assert place.engine.catalog.contracts is not None

@@ -186,13 +186,13 @@ async def test_other_faults_are_neither_told_again_nor_forgotten(
 async def test_a_fault_and_its_notice_are_one_commit(path: Path) -> None:
     run = await Run(path).begin(0)
     commits: list[Commit] = []
-    commit = run.store.commit
+    original = run.store.commit
 
-    async def watched(one: Commit) -> Committed:
-        commits.append(one)
+    async def watched(commit: Commit) -> Committed:
+        commits.append(commit)
         if len(commits) == 1:
             raise StoreError("the disk is full")
-        return await commit(one)
+        return await original(commit)
 
     run.store.commit = watched  # type: ignore[method-assign]
     await run.live.fault(LAG, partial(texts.rows_late, 9))

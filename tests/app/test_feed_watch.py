@@ -1,12 +1,15 @@
 """What the admins hear of the feed: once when it begins, once when it is over, never flapping."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from bot.app.feed_watch import Spell
+from bot.app.venue_texts import Silence, feed_refused, feed_silent
+from bot.locale import translator
 from bot.market.reconnect import refusal
-from tests.alerts.build import rule
+from tests.alerts.build import START, rule
 from tests.app.venue_place import VenuePlace, a_venue_place
 
 
@@ -76,6 +79,18 @@ async def test_the_words_name_the_cause_since_when_and_what_is_done(
     assert "The feed is silent" in said
     for word in words:
         assert word in said
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(
+    "problem",
+    [refusal(404).words, refusal(503).words, "closed (1008 by the server: Too much.)", "It broke."],
+)
+def test_a_reason_ends_its_sentence_once(problem: str, language: str) -> None:
+    _ = translator(language)
+    silence = Silence(20, START, problem, connected=False, next_connect=None)
+    for text in (feed_silent(silence, _), feed_refused(problem, 60, _)):
+        assert not re.search(r"[.?!。？！]\s?[.。]", text)
 
 
 async def test_a_refusal_that_comes_later_is_named_as_well_once(place: VenuePlace) -> None:

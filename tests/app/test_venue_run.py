@@ -63,3 +63,30 @@ async def test_sources_that_differ_are_told(place: Place) -> None:
     async with place.start():
         said = await place.heard(ADMIN, "Stream and REST differ", within=40)
     assert "BTCUSDT" in said.text
+
+
+async def test_a_silence_that_is_told_before_a_kill_is_told_to_be_over_after_it(
+    place: Place,
+) -> None:
+    async with place.start() as run:
+        place.venue.faults.set("silent")
+        await place.heard(ADMIN, "The feed is silent", within=30)
+        await run.kill()
+    place.venue.faults.clear("silent")
+    async with place.start():
+        await place.heard(ADMIN, "The feed is back after", within=40)
+    told = [message.text for message in place.telegram.to(ADMIN)]
+    # What the kill caught between the sending and its record comes again, and says so.
+    silent = [text for text in told if "The feed is silent" in text]
+    assert len([text for text in silent if "Possible repeat" not in text]) == 1
+
+
+async def test_a_catalog_that_comes_late_is_taken_within_seconds(place: Place) -> None:
+    place.write_rules('{name: hot, symbols: [BTCUSDT], when: "rate8h > 0.1%"}')
+    place.venue.set_row("BTCUSDT", rate="0.00020000")
+    place.venue.faults.set("interval", "BTCUSDT:1")
+    place.venue.faults.set("rest-down", "500")
+    async with place.start() as run:
+        await run.said("The catalog: ")
+        place.venue.faults.clear("rest-down")
+        await place.heard(ADMIN, "Rule hot", within=20)

@@ -79,6 +79,9 @@ def test_names_are_kept_whole(line: str, kept: str, catalog: bool) -> None:
         ("BTC funding < 15", "a time needs a unit"),
         ("BTCUSD rate > 1%", "There is no symbol BTCUSD. Nearest: BTCUSDT"),
         ("ETH,LUNA rate > 1%", "at column 5; nothing was changed:\nETH,LUNA rate > 1%\n    ^"),
+        ("LUNAUSDT rate > 1%", "LUNAUSDT is no longer traded (SETTLING).\nExample: "),
+        ("luna rate > 1%", "LUNAUSDT is no longer traded (SETTLING)."),
+        ("SOON rate > 1%", "SOONUSDT is listed and not traded yet (PENDING_TRADING)."),
         ("BTC", "expected a field first"),
         ("@minors rate > 1%", "did you mean @majors?"),
         ("!BTC rate > 1%", "only excludes"),
@@ -92,6 +95,12 @@ def test_a_mistake_is_shown_where_it_is_and_changes_nothing(line: str, told: str
     assert "xample: " in said(answer)
     assert not answer.changes
     assert world.chats[ADMIN].next_watch == 1
+
+
+@pytest.mark.parametrize("argument", ["LUNAUSDT", "luna"])
+def test_why_says_that_a_contract_is_gone(argument: str) -> None:
+    answer = FakeWorld().say(f"/why {argument}")
+    assert said(answer) == "LUNAUSDT is no longer traded (SETTLING)."
 
 
 def test_a_long_line_is_shown_around_its_mistake() -> None:

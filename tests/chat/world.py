@@ -63,6 +63,7 @@ def exchange_info() -> dict[str, Any]:
     ]
     rows.append({"symbol": QUARTERLY, "contractType": "CURRENT_QUARTER", "status": "TRADING"})
     rows.append({"symbol": "LUNAUSDT", "contractType": "PERPETUAL", "status": "SETTLING"})
+    rows.append({"symbol": "SOONUSDT", "contractType": "PERPETUAL", "status": "PENDING_TRADING"})
     rows.append({"symbol": "NEWUSDT", "contractType": "PERPETUAL", "status": "TRADING"})
     return {"symbols": rows}
 

@@ -3,7 +3,7 @@
 from bot.alerts.lifecycle import Phase, Reason
 from bot.alerts.look import Look
 from bot.chat.answer import Answer, Call, reply
-from bot.chat.words import code, find_symbol, pages_of, part_text, unknown_symbol
+from bot.chat.words import code, find_symbol, not_traded, pages_of, part_text, unknown_symbol
 from bot.chat.world import World
 from bot.locale import Translate, formats
 from bot.notify.markup import escape
@@ -21,6 +21,9 @@ def why(call: Call, world: World) -> Answer:
     symbol = find_symbol(call.argument, world)
     if symbol is None:
         return reply(unknown_symbol(call.argument, world, _))
+    gone = not_traded(symbol, world, _)
+    if gone:
+        return reply(gone)
     reading = world.reading(symbol)
     if reading is None:
         return reply(_("No row of {symbol} has come yet.").format(symbol=code(symbol)))
