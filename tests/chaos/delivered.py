@@ -198,11 +198,13 @@ class Judge:
         """Whether a row from another time counts: REST decides, if it was asked, else agreement."""
         age = row.at - claim.since
         told = [time for time in self._times if claim.since - ASKED_FOR <= time.at <= row.at]
-        if told:
-            surely = row.at - told[-1].at > ASKED_FOR
-            if abs(told[-1].carried(row.at) - row.event_time) > AHEAD:
-                return Grade.BAD if surely or age < AGREED - MARGIN / 1000 else Grade.DOUBTFUL
-            return Grade.GOOD if surely and len(claim.symbols) > 1 else Grade.DOUBTFUL
+        known = [time for time in told if row.at - time.at > ASKED_FOR]
+        if known:
+            agrees = abs(known[-1].carried(row.at) - row.event_time) <= AHEAD
+            several = len(claim.symbols) > 1
+            return Grade.GOOD if agrees and several else Grade.DOUBTFUL if agrees else Grade.BAD
+        if told and abs(told[-1].carried(row.at) - row.event_time) <= AHEAD:
+            return Grade.DOUBTFUL
         if age > AGREED + 2 * MARGIN / 1000 and len(claim.symbols) > 1:
             return Grade.GOOD
         return Grade.DOUBTFUL if age > AGREED - MARGIN / 1000 else Grade.BAD

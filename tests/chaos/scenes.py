@@ -235,7 +235,7 @@ AT_LENGTH: Mapping[str, Programme] = {
         ),
         PATIENT,
     ),
-    "late": Programme((rows("lag", "20", 75.0), rows("clock-jump", "3600000", 90.0)), PATIENT),
+    "late": Programme((rows("lag", "6", 75.0), rows("clock-jump", "1500", 75.0)), PATIENT),
     "behind": Programme(
         (
             Scene("E an hour behind", ("clock-jump=-3600000",), 75.0, again=AGAIN, outage=True),

@@ -245,6 +245,13 @@ def test_rest_decides_whether_rows_from_another_time_count(
     assert list(Judge(30_000, times).all(delivered))[-1].grade is last
 
 
+def test_asked_again_and_again_rest_leaves_no_doubt() -> None:
+    ahead = [row(at / 2, late=-100, symbol="AB"[at % 2]) for at in range(4, 80)]
+    times = [VenueTime(float(at), BASE + at * 1000) for at in range(2, 40, 3)]
+    judged = list(Judge(30_000, times).all([row(0), *ahead]))
+    assert {each.grade for each in judged[1:]} == {BAD}
+
+
 def test_gaps_are_the_times_without_rows() -> None:
     assert gaps([1, 2, 14, 15, 40], 0, 60) == [Gap(2, 14), Gap(15, 40), Gap(40, None)]
     assert gaps([20], 0, 21) == [Gap(0, 20)]
