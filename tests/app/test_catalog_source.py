@@ -1,7 +1,7 @@
 """A catalog that lives: what changes is told to those it is about, once, with the change itself."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from bot.locale import translator
 from bot.market.catalog import Catalog, read_catalog_file
 from bot.market.catalog_changes import CatalogChange, News, Terms
 from bot.rules.rule import Rule, Target
-from bot.store.records import ChatRow, Commit, Committed, OutboxKind
+from bot.store.records import ChatRow, Commit, Committed, OutboxKind, OutboxRow
 from tests.alerts.build import START, rule
 from tests.app.venue_place import ADMIN, VenuePlace, a_venue_place
 
@@ -385,7 +385,9 @@ async def test_whatever_goes_wrong_with_the_first_catalog_the_program_begins_and
     async with a_venue_place() as place:
         commit = place.live.replace_catalog
 
-        async def broken(*_: object) -> None:
+        async def broken(
+            catalog: Catalog, facts: dict[str, str], notices: Iterable[OutboxRow] = ()
+        ) -> None:
             raise RuntimeError("a defect")
 
         place.live.replace_catalog = broken  # type: ignore[method-assign]
