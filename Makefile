@@ -35,7 +35,7 @@ run: $(READY)
 	$(BIN)/fundingbot run $(ARGS)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 torture: $(READY)
 	$(BIN)/python -m pytest -m torture $(ARGS)
