@@ -258,13 +258,7 @@ class Playback:
             for rule_id, state in memory.states.items()
             if rule_id in prints and (rule_id, prints[rule_id]) not in recorded and state != IDLE
         ]
-        samples = [
-            SampleKept(memory.symbol, name, time, str(value.exact))
-            for memory in memories
-            for (name, coarse), series in memory.series.items()
-            if coarse
-            for time, value in series.samples()
-        ]
+        samples = [kept for memory in memories for kept in memory.samples(self.engine.clock)]
         return opening.states + own, opening.samples + samples
 
     def _follow(self, opening: _Opening) -> None:

@@ -100,6 +100,11 @@ class Session:
         file, seen, path = self._file(), Reading(rules.encode()), Path("rules.yaml")
         await self.live.replace_rules(lambda: replacement(file, seen, self.live, path, ""))
 
+    async def go_back(self, milliseconds: int) -> None:
+        """The clock was ahead."""
+        self.time -= milliseconds
+        await self.live.begin_anew(self.time)
+
     async def catalog(self, catalog: Catalog) -> None:
         await self.live.replace_catalog(catalog, {"catalog": catalog_text(catalog)})
 
@@ -135,13 +140,17 @@ class Session:
 def replayed(
     *paths: Path, rules: tuple[Rule, ...] | None = None
 ) -> tuple[list[dict[str, Any]], Summary, list[str]]:
-    """Events, summary and warnings of a replay."""
+    """Events, summary and warnings of a replay.
+
+    The events as the outbox has them: where the clock goes back, the same thing of an episode may
+    be told twice, and is stored once.
+    """
     summary, warnings = Summary(), list[str]()
-    lines = read_capture(map(str, paths))
-    events = [
-        event_object(event) for event in replay(lines, rules, Catalog(), summary, warnings.append)
-    ]
-    return events, summary, warnings
+    events: dict[tuple[object, ...], dict[str, Any]] = {}
+    for one in replay(read_capture(map(str, paths)), rules, Catalog(), summary, warnings.append):
+        key = (one.rule_id, one.fingerprint, one.symbol, one.since, one.kind, one.number)
+        events.setdefault(key, event_object(one))
+    return list(events.values()), summary, warnings
 
 
 def files(path: Path) -> list[Path]:

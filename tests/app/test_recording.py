@@ -42,7 +42,15 @@ class Happenings:
         self.scene = scene
         deeds = [self.restart, self.restart, self.catalog]
         if rules_change:
-            deeds += [self.edit, self.edit, self.watch, self.watch, self.unwatch, self.move]
+            deeds += [
+                self.go_back,
+                self.edit,
+                self.edit,
+                self.watch,
+                self.watch,
+                self.unwatch,
+                self.move,
+            ]
         self.deeds = deeds
 
     async def __call__(self, chance: random.Random) -> None:
@@ -76,6 +84,10 @@ class Happenings:
         body = scenarios.catalog_of(chance, feeds)
         if body is not None:
             await self.session.catalog(read_catalog_file(json.dumps(body).encode()))
+
+    async def go_back(self, chance: random.Random) -> None:
+        if self.session.live.engine.clock:
+            await self.session.go_back(chance.choice((1_000, 20_000, 90_000)))
 
     async def restart(self, chance: random.Random) -> None:
         await self.session.stop(killed=chance.random() < 0.5)
