@@ -143,6 +143,19 @@ def test_a_start_goes_on_with_what_was_stored() -> None:
     assert tape.playback.played.starts == 3
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_a_start_brings_the_samples_of_long_windows(*, given: bool) -> None:
+    up = rule("change(mark, 20m) > 1%", name="up")
+    tape = Tape(up, given=given)
+    tape.play("start", Start(30_000))
+    tape.rules(up)
+    for body in samples_bodies([SampleKept("BTCUSDT", "mark", START - 1_200_000, "100")]):
+        tape.play("samples", body)
+    tape.play("begin", {})
+    events = tape.playback.frame([tick(0, mark="102")])
+    assert [event.rule for event in events] == ["up"]
+
+
 def test_the_stale_setting_of_the_start_counts() -> None:
     tape = Tape()
     tape.play("start", Start(5_000))
