@@ -7,8 +7,8 @@ premiumIndex}. What they cost and how often they may be asked: `rest_budget.py`.
 import asyncio
 import time
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from bot.market.tick import Tick
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)  # s, each step of a request
 WHOLE = 30.0  # s, a request with its answer: a trickle would never meet the limits above
+CONTRACTS, FUNDING = HALVES = "exchangeInfo", "fundingInfo"  # of a catalog
 LARGEST = 16 << 20  # bytes of an answer, unpacked; exchangeInfo, the largest, has 1 to 2 MB
 LATEST = 1 << 53  # ms; a time beyond names none, and arithmetic on it would leave the floats
 LONGEST_LOOK = 4.0  # s; an answer that took longer says too little about the venue's clock
@@ -50,12 +51,13 @@ class RestError(Exception):
 class TakenCatalog:
     """A catalog, and what went wrong with either half of it; that half is the previous one.
 
-    `doubts` say why an answer that came in good shape is not believed.
+    `came` has the halves that came in good shape; `doubts` say of them why they are not believed.
     """
 
     catalog: Catalog
     problems: tuple[RestError, ...] = ()
-    doubts: tuple[str, ...] = ()
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    came: frozenset[str] = frozenset()
 
 
 class MarketRest:
@@ -132,27 +134,33 @@ class MarketRest:
             raise RestError(f"/fapi/v1/premiumIndex answered no rows: {error}") from None
         return tuple(_sane(tick) for tick in ticks if tick.event_time < LATEST)
 
-    async def take_catalog(self, previous: Catalog, *, doubting: bool = True) -> TakenCatalog:
+    async def take_catalog(
+        self, previous: Catalog, *, believed: Collection[str] = ()
+    ) -> TakenCatalog:
         """A fresh catalog; a half that fails stays as it was in the previous one.
 
-        So does a half that lost most of what it had, unless `doubting` is False.
+        So does a half that lost most of what it had, unless it is one of the `believed`.
         """
-        catalog, problems, doubts = previous, [], []
-        for request, lay, doubt in (
-            (self.exchange_info, _with_contracts, contracts_doubt),
-            (self.funding_info, Catalog.with_funding_info, funding_doubt),
+        catalog, problems, doubts, came = previous, [], {}, []
+        for half, request, lay, doubt in (
+            (CONTRACTS, self.exchange_info, _with_contracts, contracts_doubt),
+            (FUNDING, self.funding_info, Catalog.with_funding_info, funding_doubt),
         ):
             try:
                 taken = lay(catalog, await request())
             except (ValueError, RecursionError) as error:
                 problems.append(RestError(f"the catalog's answer is of another shape: {error}"))
+                continue
             except RestError as error:
                 problems.append(error)
+                continue
+            came.append(half)
+            why = "" if half in believed else doubt(catalog, taken)
+            if why:
+                doubts[half] = why
             else:
-                why = doubt(catalog, taken) if doubting else ""
-                doubts += [why] * bool(why)
-                catalog = catalog if why else taken
-        return TakenCatalog(catalog, tuple(problems), tuple(doubts))
+                catalog = taken
+        return TakenCatalog(catalog, tuple(problems), doubts, frozenset(came))
 
     async def _json(self, name: str) -> Any:
         body = await self._get(name)

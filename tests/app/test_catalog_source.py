@@ -8,6 +8,7 @@ import pytest
 
 from bot.alerts.changes import StateChange
 from bot.app.catalog_source import CATALOG
+from bot.app.faults import CATALOG_DOUBTED
 from bot.app.run import first_catalog
 from bot.app.venue_texts import catalog_news
 from bot.locale import translator
@@ -103,9 +104,9 @@ async def test_a_t_that_goes_to_zero_asks_for_the_catalog(place: VenuePlace) -> 
 async def test_what_trades_again_is_told_and_watched_again(place: VenuePlace) -> None:
     await place.use(rule("rate > 0.1%"))
     place.rest.statuses["BTCUSDT"] = "SETTLING"
-    await place.refresh()
+    await place.agree()
     assert place.stream.plan == ("!markPrice@arr@1s",)
-    await place.pass_time(1)
+    place.skip(1)
     place.rest.statuses["BTCUSDT"] = "TRADING"
     await place.refresh()
     assert place.told()[1:] == ["🔁 <b>BTCUSDT</b> is traded again."]
@@ -120,7 +121,7 @@ async def test_another_interval_is_told_with_what_the_rate_means_and_rules_follo
     await place.use(rule("rate8h > 0.1%"))
     await place.second({"BTCUSDT": "0.0002"})
     place.rest.terms["BTCUSDT"] = (1, "0.02")
-    await place.refresh()
+    await place.agree()
     (said,) = place.told()
     assert said.startswith("⏰ <b>BTCUSDT</b> now pays every 1 h (was 8 h). ")
     assert said.endswith("Its rate of +0.0200 % now means +0.1600 % per 8 h.")
@@ -136,6 +137,9 @@ async def test_names_globs_classes_and_all_hear_alike_each_chat_once(place: Venu
     ]
     await place.use(*rules)
     place.rest.terms["BTCUSDT"] = (4, "0.02")
+    await place.refresh()
+    assert place.rows() == []  # one answer alone is not believed
+    place.skip(30)
     place.rest.statuses["BTCNEW"] = "TRADING"
     await place.refresh()
     heard = {row.chat_id: place.told(row.chat_id) for row in place.rows()}
@@ -160,7 +164,7 @@ async def test_a_chat_reads_it_in_its_language_and_without_a_sound(place: VenueP
     place.desk.chats[GROUP] = ChatRow(GROUP, language="zh")
     await place.use(to(rule("rate > 1%"), Target(GROUP, 42)))
     place.rest.terms["BTCUSDT"] = (4, "0.02")
-    await place.refresh()
+    await place.agree()
     (row,) = place.rows()
     assert (row.chat_id, row.topic) == (GROUP, 42)
     assert "现在每 4 h 结算一次" in place.told(GROUP)[0]
@@ -181,11 +185,11 @@ async def test_a_muted_chat_hears_of_what_is_gone_alone(
     place.desk.chats[GROUP] = chat
     await place.use(to(rule("rate > 1%", symbols="ALL"), Target(GROUP)))
     place.rest.terms["BTCUSDT"] = (4, "0.02")
-    await place.refresh()
+    await place.agree()
     assert len(place.told(GROUP)) == news
     place.rest.statuses["ETHUSDT"] = "SETTLING"
     await place.second()
-    await place.refresh()
+    await place.agree()
     assert len(place.told(GROUP)) == news + gone
 
 
@@ -201,7 +205,7 @@ async def test_the_change_and_its_message_are_one_commit(place: VenuePlace) -> N
 
     place.store.commit = watched  # type: ignore[method-assign]
     place.rest.terms["BTCUSDT"] = (4, "0.02")
-    await place.refresh()
+    await place.agree()
     (both,) = commits
     assert both.facts[CATALOG] != before
     assert len(both.outbox) == 1
@@ -316,7 +320,7 @@ async def test_what_lacks_stays_while_its_rows_live_and_is_gone_four_minutes_aft
 
 async def test_an_interval_that_lacks_for_four_minutes_is_the_usual_one(place: VenuePlace) -> None:
     place.rest.terms["BTCUSDT"] = (4, "0.02")
-    await place.refresh()
+    await place.agree()
     await place.use(rule("rate > 1%"))
     del place.rest.terms["BTCUSDT"]
     for _ in range(2):
@@ -332,7 +336,7 @@ async def test_an_interval_that_lacks_and_that_t_contradicts_is_given_up_at_once
     place: VenuePlace,
 ) -> None:
     place.rest.terms["BTCUSDT"] = (4, "0.02")
-    await place.refresh()
+    await place.agree()
     await place.use(rule("rate > 1%"))
     place.seconds += 1
     await place.row(LOW, next_funding_time=START + 5 * 3_600_000)
@@ -415,6 +419,84 @@ async def test_what_is_doubted_for_a_day_is_believed(place: VenuePlace) -> None:
     place.seconds += 24 * 3600
     await place.refresh()
     assert not place.engine.catalog.funding
+
+
+async def test_a_half_that_is_sound_again_is_doubted_anew_whatever_the_other_half_does(
+    place: VenuePlace,
+) -> None:
+    whole = dict.fromkeys(NAMES, "TRADING")
+    place.rest.statuses = dict(whole)
+    await place.refresh()
+    await place.use(rule("rate > 0.1%", symbols="ALL"))
+    for _ in range(3):
+        place.rest.statuses = {"S0USDT": "TRADING"}
+        await place.refresh()
+        assert place.faults.is_active(CATALOG_DOUBTED)
+        place.rest.statuses = dict(whole)
+        place.rest.refused = {"fundingInfo"}
+        place.seconds += 25 * 3600
+        await place.refresh()
+        assert not place.faults.is_active(CATALOG_DOUBTED)
+    assert all(map(place.engine.catalog.trades, NAMES))
+
+
+async def test_a_half_that_was_doubted_and_cannot_be_had_is_still_doubted(
+    place: VenuePlace,
+) -> None:
+    place.rest.terms = {}
+    await place.refresh()
+    place.rest.refused = {"fundingInfo"}
+    place.seconds += 120
+    await place.refresh()
+    assert place.faults.is_active(CATALOG_DOUBTED)
+
+
+@pytest.mark.parametrize("what", ["status", "interval"])
+async def test_a_catalog_that_takes_back_what_it_said_is_neither_told_nor_followed(
+    place: VenuePlace, what: str
+) -> None:
+    await place.use(rule("rate8h > 0.1%"))
+    place.rest.rows["BTCUSDT"] = {"lastFundingRate": HIGH}
+    await place.second({"BTCUSDT": HIGH})
+    for number in range(10):
+        odd = number % 2 == 0
+        if what == "status":
+            place.rest.statuses["BTCUSDT"] = "BREAK" if odd else "TRADING"
+        else:
+            place.rest.terms["BTCUSDT"] = (1 if odd else 8, "0.02")
+        await place.refresh()
+        assert place.engine.catalog.trades("BTCUSDT")
+        assert place.engine.catalog.funding["BTCUSDT"].interval_hours == 8
+        await place.pass_time(60, {"BTCUSDT": HIGH})
+    assert place.told() == ["fired BTCUSDT"]
+
+
+@pytest.mark.parametrize("what", ["status", "interval"])
+async def test_what_one_answer_said_is_asked_again_after_half_a_minute_and_then_told(
+    place: VenuePlace, what: str
+) -> None:
+    await place.use(rule("rate > 1%"))
+    if what == "status":
+        place.rest.statuses["BTCUSDT"] = "BREAK"
+    else:
+        place.rest.terms["BTCUSDT"] = (1, "0.02")
+    await place.refresh()
+    for _ in range(30):
+        assert place.told() == []
+        await place.second({"BTCUSDT": LOW})
+        await place.venue.catalog.look()
+    (said,) = place.told()
+    assert ("no longer traded (BREAK)" if what == "status" else "now pays every 1 h") in said
+
+
+async def test_an_interval_that_t_shows_is_told_at_once(place: VenuePlace) -> None:
+    await place.use(rule("rate > 1%"))
+    place.seconds += 1
+    await place.row(LOW, next_funding_time=START + 3_600_000)
+    place.rest.terms["BTCUSDT"] = (1, "0.02")
+    await place.refresh()
+    (said,) = place.told()
+    assert "now pays every 1 h" in said
 
 
 @pytest.mark.parametrize("down", [500, 451])

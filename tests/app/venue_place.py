@@ -18,6 +18,7 @@ from bot.market.feed import FeedStatus
 from bot.market.inbox import Batch
 from bot.market.rest import MarketRest
 from bot.market.stream import MarketStream, StreamSettings
+from bot.market.unconfirmed import AGREED_AFTER
 from bot.notify.payload import decode_payload
 from bot.ops.metrics import build_metrics
 from bot.rules.rule import Rule
@@ -98,6 +99,17 @@ class VenuePlace:
     async def refresh(self) -> None:
         """The catalog is taken again, as late as a budget may want."""
         await self.venue.refresh_catalog()
+
+    def skip(self, seconds: float) -> None:
+        """Time passes in which nothing is looked at."""
+        self.seconds += seconds
+        self.rest.now = START + int(self.seconds * 1000)
+
+    async def agree(self) -> None:
+        """It is taken, and once more when that counts as another answer."""
+        await self.refresh()
+        self.skip(AGREED_AFTER)
+        await self.refresh()
 
     def rows(self) -> list[OutboxRow]:
         return sorted(self.store._rows.values(), key=lambda row: row.id)

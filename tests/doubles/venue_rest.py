@@ -18,11 +18,14 @@ class VenueRest(LoopbackServer):
         self.rows: dict[str, dict[str, Any]] = {}  # premiumIndex: symbol to what is not as usual
         self.behind = 0  # ms by which the rows are older than now
         self.down = 0
+        self.refused: set[str] = set()  # names of requests that are answered with 404
         self.asked: Counter[str] = Counter()
 
     async def reply(self, verb: str, path: str, content_type: str, body: bytes) -> Reply:
         name = path.removeprefix("/fapi/v1/")
         self.asked[name] += 1
+        if name in self.refused:
+            return Reply(404, b"{}")
         if self.down:
             return Reply(self.down, b"{}")
         answers = {

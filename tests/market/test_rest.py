@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.market.catalog import Catalog
-from bot.market.rest import LARGEST, MarketRest, RestError
+from bot.market.rest import HALVES, LARGEST, MarketRest, RestError
 from tests.market.rows import E0, T0, tick
 
 EXCHANGE = {"symbols": [{"symbol": "A", "contractType": "PERPETUAL", "status": "TRADING"}]}
@@ -107,6 +107,7 @@ async def test_a_half_that_fails_stays_as_it_was(half: str, bad: Answer) -> None
     async with rest(answers) as client:
         taken = await client.take_catalog(previous)
     assert len(taken.problems) == 1
+    assert taken.came == set(HALVES) - {half}
     assert taken.catalog.contracts is not None
     fresh = {"OLD"} if half == "exchangeInfo" else {"A"}
     assert set(taken.catalog.contracts) == fresh
@@ -193,13 +194,15 @@ async def test_a_half_that_lost_most_of_what_it_had_stays_as_it_was() -> None:
     answers = {"exchangeInfo": ok({"symbols": rows[:4]}), "fundingInfo": ok([])}
     async with rest(answers) as client:
         taken = await client.take_catalog(previous)
-        believed = await client.take_catalog(previous, doubting=False)
+        one = await client.take_catalog(previous, believed=["exchangeInfo"])
+        believed = await client.take_catalog(previous, believed=HALVES)
     assert taken.catalog == previous
-    assert taken.doubts == (
-        "exchangeInfo lost 5 of 9 trading contracts at once",
-        "fundingInfo is empty; it had 1 rows",
-    )
-    assert believed.doubts == ()
+    assert taken.doubts == {
+        "exchangeInfo": "exchangeInfo lost 5 of 9 trading contracts at once",
+        "fundingInfo": "fundingInfo is empty; it had 1 rows",
+    }
+    assert list(one.doubts) == ["fundingInfo"]
+    assert believed.doubts == {}
     assert believed.catalog.trades("S8") is False
     assert not believed.catalog.funding
 
