@@ -113,7 +113,7 @@ PROGRAMMES: Mapping[str, Programme] = {
 
 MINUTE = 60.0  # s
 REFUSED_FOR_GOOD = 5 * MINUTE  # s until rows come after a 451 or a 403 is over
-CATALOG = 130.0  # s within which what is new in the catalog is told
+CATALOG = 165.0  # s within which what is new in the catalog is told: it may need a second answer
 PATIENT = Terms(patience=MINUTE, slack=6.0)
 
 
