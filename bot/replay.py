@@ -58,6 +58,7 @@ def replay(
         summary.lines += 1
         if line.path != place[0] or line.number <= place[1]:
             is_recording = None
+            yield from _counted(playback.settle(), summary)
         place = line.path, line.number
         if is_recording is None and line.frame is not None:
             is_recording = line.control is not None
@@ -67,15 +68,20 @@ def replay(
         except NoRulesError:
             raise CaptureError(f"{line.path}: {NO_RULES}") from None
         engine = playback.engine
-        if playback.played.rows:
+        if playback.played.rows and engine.clock:  # a start alone has no time
             summary.first = summary.first or engine.clock
             summary.last = engine.clock
         summary.symbols = max(summary.symbols, len(engine.symbols))
-        for event in events:
-            summary.events[event.kind] += 1
-            yield event
+        yield from _counted(events, summary)
+    yield from _counted(playback.settle(), summary)
     if not playback.knows_rules:
         raise CaptureError(f"{place[0] or 'no capture'}: {NO_RULES}")
+
+
+def _counted(events: list[Event], summary: Summary) -> Iterator[Event]:
+    for event in events:
+        summary.events[event.kind] += 1
+        yield event
 
 
 def _played(
@@ -191,7 +197,10 @@ def _report(summary: Summary) -> str:
         f"{summary.lines} lines, {played.rows} rows of {summary.symbols} symbols"
         + (f", {_moment(summary.first)} to {_moment(summary.last)}" if summary.first else "")
     ]
-    passed = dict(summary.skipped) | {"broken": summary.broken, "repeated": played.repeated}
+    passed = dict(summary.skipped + played.skipped) | {
+        "broken": summary.broken,
+        "repeated": played.repeated,
+    }
     if counted := ", ".join(f"{count} {reason}" for reason, count in passed.items() if count):
         lines.append(f"passed over: {counted}")
     if summary.recorded:

@@ -158,6 +158,22 @@ def test_each_file_has_a_clock_of_its_own_kind(folder: Path) -> None:
     assert "2 starts" in twice.stderr
 
 
+@pytest.mark.parametrize("other", [[line(2, "0")], [*recording(QUICK)[:1], *recording(QUICK)[4:]]])
+def test_frames_that_do_not_all_come_are_decided_on_where_the_file_ends(
+    folder: Path, other: list[str]
+) -> None:
+    lines = [*recording(OWN)[:5], control(1, "together", 2), line(1, "0.002")]
+    alone = replayed(folder, lines, rules=False)
+    assert events(alone) == [("fired", 1)]
+    assert "frames that belong together are not all there" in alone.stderr
+    assert events(replayed(folder, lines, other, rules=False)) == [("fired", 1), ("resolved", 2)]
+
+
+def test_a_start_alone_has_no_time(folder: Path) -> None:
+    again = [*recording(OWN), *recording(OWN)[1:4]]
+    assert "1970" not in replayed(folder, again, rules=False).stderr
+
+
 def test_control_lines_in_a_plain_capture_are_foreign(folder: Path) -> None:
     lines = [line(0, "0.0001"), *recording(OWN)[:4], line(1, "0.002"), line(2, "0")]
     result = replayed(folder, lines, rules=True)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
 from bot.alerts.changes import SampleKept, StateChange
 from bot.alerts.engine import Engine
 from bot.alerts.event import Event
@@ -19,6 +21,7 @@ from bot.alerts.recorded import (
     samples_kept,
     state_changes,
 )
+from bot.market.binance import Frame
 from bot.market.catalog import Catalog
 from bot.market.recording import VERSION, Control, ControlError, Head, Missing, read_catalog
 from bot.market.tick import Tick
@@ -43,6 +46,7 @@ class Played:
     unknown: Counter[str] = field(default_factory=Counter)  # lines, by kind
     rows: int = 0  # decided on
     repeated: int = 0  # rows at or before their symbol's last event time
+    skipped: Counter[str] = field(default_factory=Counter)  # recorded rows, by reason
 
 
 @dataclass(slots=True)
@@ -97,7 +101,7 @@ class Playback:
             "anew": self._anew,
             "together": lambda count: self._expect(count, decided=True),
             "held": lambda count: self._expect(count, decided=False),
-            "rows": self._decide,
+            "rows": self._rows,
             "catalog": self._catalog,
             "rules": self._rules,
             "states": self._states,
@@ -113,6 +117,7 @@ class Playback:
         events = self.engine.on_frame(ticks)
         events += self.engine.advance(self.engine.clock)
         self._count(len(ticks))
+        self._let_go()
         return events
 
     def frame(self, ticks: Sequence[Tick]) -> list[Event]:
@@ -121,7 +126,8 @@ class Playback:
         if group is None:
             return self._decide(ticks)
         group.left -= 1
-        group.ticks += ticks
+        if group.decided:
+            group.ticks += ticks
         return self._grouped() if group.left == 0 else []
 
     def broken(self) -> list[Event]:
@@ -139,14 +145,25 @@ class Playback:
             if not control.kind:
                 raise ControlError("a control line holds one kind of thing")
             self.played.unknown[control.kind] += 1
-            self._once(f'control lines "{control.kind}" are of a newer version; passed over')
+            kind = msgspec.json.encode(control.kind[:40].encode(errors="replace").decode()).decode()
+            self._once(f"control lines {kind} are of a newer version; passed over")
             return []
         body = _body(control)
-        events = []
-        if self._group is not None:
-            self._once("frames that belong together are not all there")
-            events = self._grouped()
-        return events + (self._obey[control.kind](body) or [])
+        return self.settle() + (self._obey[control.kind](body) or [])
+
+    def settle(self) -> list[Event]:
+        """Decides on frames that belong together although more of them were to come.
+
+        To be asked where a file ends; a control line does so by itself.
+        """
+        if self._group is None:
+            return []
+        self._once("frames that belong together are not all there")
+        return self._grouped()
+
+    def _rows(self, frame: Frame) -> list[Event]:
+        self.played.skipped.update(frame.skipped)
+        return self._decide(frame.ticks)
 
     def _decide(self, ticks: Sequence[Tick]) -> list[Event]:
         if not self.knows_rules:
@@ -171,7 +188,12 @@ class Playback:
         finished = {r.id for r in rules if r.options.once and self.engine.is_finished(r)}
         if finished:
             self.engine.retire(finished)
+        self._let_go()
         return events
+
+    def _let_go(self) -> None:
+        """What a live run would store: nobody stores it here."""
+        self.engine.changes(everything=True)
 
     def _count(self, rows: int) -> None:
         self.played.rows += rows
@@ -297,7 +319,7 @@ class Playback:
             return
         self._book, self.knows_rules = rules, True
         self.played.rule_changes += 1
-        if first.names:
+        if first.names is not None:
             self.engine.rename_rules(first.names, rules)
         else:
             self.engine.replace_rules(rules)

@@ -5,6 +5,7 @@ rules, the states and the samples that it went on with. `in_force`, at the head 
 of the same run, is such a group too, with the catalog and the rules alone.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
@@ -19,6 +20,10 @@ from bot.rules.plain import Alias, PlainRule, RulesChange
 
 PORTION = 500  # rules or states in one line: some 0.2 MB
 _PORTION_SYMBOLS = 20_000  # in the rules of one line
+_FRACTION = re.compile(r"-?\d+(/\d+)?", re.ASCII)
+# Numbers of the venue are within 1e100 and quotients of two of them within 1e200 (number.py).
+_LONGEST = 2_000  # characters
+_SMALLEST, _LARGEST = 1e-250, 1e250
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -49,7 +54,7 @@ class Samples(msgspec.Struct, frozen=True):
 
     symbol: str
     field: str
-    at: list[int]
+    at: list[Time]
     values: list[str]
 
 
@@ -122,7 +127,16 @@ def samples_kept(saved: Samples) -> list[SampleKept]:
         ControlError: a value is no fraction, or there are more of one than of the other.
     """
     try:
-        rows = [(time, Fraction(value)) for time, value in zip(saved.at, saved.values, strict=True)]
-    except (ValueError, ZeroDivisionError) as error:
+        rows = [(time, _exact(value)) for time, value in zip(saved.at, saved.values, strict=True)]
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
         raise ControlError(f'the control line "samples" is malformed: {error}') from None
     return [SampleKept(saved.symbol, saved.field, time, str(value)) for time, value in rows]
+
+
+def _exact(text: str) -> Fraction:
+    if len(text) > _LONGEST or _FRACTION.fullmatch(text) is None:
+        raise ValueError(f"{text[:40]}: no fraction")
+    value = Fraction(text)
+    if value and not _SMALLEST < abs(float(value)) < _LARGEST:
+        raise ValueError(f"{text[:40]}…: no value of a field")
+    return value

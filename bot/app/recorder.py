@@ -121,7 +121,9 @@ class Recorder:
             self._put([catalog_line(self._wall(), catalog)])
 
     def rules(self, rules: Sequence[Rule]) -> None:
-        self.renamed({}, rules)
+        with self._guarded():
+            if self._with_rules:
+                self._change(rules, None)
 
     def renamed(self, names: Mapping[str, str], rules: Sequence[Rule]) -> None:
         with self._guarded():
@@ -167,12 +169,12 @@ class Recorder:
 
         return lines()
 
-    def _change(self, rules: Sequence[Rule], names: Mapping[str, str]) -> None:
+    def _change(self, rules: Sequence[Rule], names: dict[str, str] | None) -> None:
         self._close_gap()
         at, old = self._wall(), self._book
         found = difference(old or (), rules)
         drop = None if old is None else found.drop
-        change = RulesChange(at=found.at, drop=drop, names=dict(names))
+        change = RulesChange(at=found.at, drop=drop, names=names)
         added = (plain(rule, self._alias) for rule in found.add)
         self._book = rules
         self._put([control_line(at, "rules", body) for body in rules_bodies(change, added)])

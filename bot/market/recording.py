@@ -11,6 +11,7 @@ from typing import Annotated, Any, Protocol
 
 import msgspec
 
+from bot.market.binance import BrokenFrameError, Frame, decode_frame
 from bot.market.catalog import Catalog, catalog_text, read_catalog_file
 from bot.market.tick import Tick
 
@@ -18,7 +19,8 @@ VERSION = 1
 PREFIX = b'{"fundingbot":'
 MAX_LINE = 16 << 20  # bytes, of any line of a capture; the whole market is 0.2 MB
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
+MOST_TOGETHER = 1_000_000  # frames; those that wait for the engine are bounded by 64 MiB
+Count = Annotated[int, msgspec.Meta(ge=1, le=MOST_TOGETHER)]
 Time = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]  # ms since 1970
 
 
@@ -118,10 +120,22 @@ def read_body(control: Control) -> Any:
     Raises:
         ControlError: it is not what its kind holds.
     """
+    if control.kind == "rows":
+        return _read_rows(control)
     try:
         return BODIES[control.kind].decode(control.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ControlError(f'the control line "{control.kind}" is malformed: {error}') from None
+
+
+def _read_rows(control: Control) -> Frame:
+    """Rows with the limits of the stream: those that the stream would pass over are counted."""
+    if not control.body.lstrip().startswith(b"["):
+        raise ControlError('the control line "rows" is malformed: it is no array')
+    try:
+        return decode_frame(control.body)
+    except BrokenFrameError as error:
+        raise ControlError(f'the control line "rows" is malformed: {error}') from None
 
 
 def read_catalog(control: Control) -> Catalog:
@@ -144,6 +158,5 @@ BODIES: Mapping[str, msgspec.json.Decoder[Any]] = {
     "anew": msgspec.json.Decoder(Time),
     "together": msgspec.json.Decoder(Count),
     "held": msgspec.json.Decoder(Count),
-    "rows": msgspec.json.Decoder(list[Tick]),
     "missing": msgspec.json.Decoder(Missing),
 }

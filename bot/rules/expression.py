@@ -181,7 +181,7 @@ class Condition:
         """The truth at a reading, and the sides to remember for the next evaluation."""
         if not self.crossings:
             return self.check(reading, (), []), sides
-        known = sides or (None,) * self.crossings
+        known = sides if len(sides) == self.crossings else (None,) * self.crossings
         after = list(known)
         return self.check(reading, known, after), tuple(after)
 
@@ -276,7 +276,7 @@ class Part:
 
 def explain(condition: Condition, reading: Reading, sides: Sides = ()) -> list[Part]:
     """Each part of a condition as it stands at a reading; nothing is remembered."""
-    before = sides or (None,) * condition.crossings
+    before = sides if len(sides) == condition.crossings else (None,) * condition.crossings
     return [
         Part(
             str(leaf),

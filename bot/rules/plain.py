@@ -33,14 +33,15 @@ class PlainRule(msgspec.Struct, frozen=True, omit_defaults=True):
 class RulesChange(msgspec.Struct, frozen=True, omit_defaults=True):
     """Other rules, told by what differs: from position `at` on, `drop` rules give way to `add`.
 
-    `drop` None: all that follow. `names`: old ids to new ones, whose states stay. With `more` the
-    next change goes on with `add`; what all of them say becomes true at once.
+    `drop` None: all that follow. `names`: old ids to new ones, whose states stay; None: it is no
+    renaming. With `more` the next change goes on with `add`; what all of them say becomes true at
+    once.
     """
 
     at: Annotated[int, msgspec.Meta(ge=0)] = 0
     drop: Annotated[int, msgspec.Meta(ge=0)] | None = None
     add: list[PlainRule] = []
-    names: dict[str, str] = {}
+    names: dict[str, str] | None = None
     more: bool = False
 
 
@@ -111,12 +112,15 @@ def changed(old: Sequence[Rule], change: RulesChange, added: Iterable[Rule]) -> 
     """The rules after a change whose rules are `added`.
 
     Raises:
-        ValueError: it belongs to other rules than the old ones.
+        ValueError: it belongs to other rules than the old ones, or two would have one id.
     """
     drop = len(old) - change.at if change.drop is None else change.drop
     if not 0 <= drop <= len(old) - change.at:
         raise ValueError(f"it changes rules that are not there ({len(old)} are)")
-    return (*old[: change.at], *added, *old[change.at + drop :])
+    rules = (*old[: change.at], *added, *old[change.at + drop :])
+    if len({rule.id for rule in rules}) < len(rules):
+        raise ValueError("two rules have one id")
+    return rules
 
 
 def aliased(names: Mapping[str, str], alias: Alias) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bot.alerts.changes import SampleKept, StateChange
+from bot.alerts.changes import Changes, SampleKept, StateChange
 from bot.alerts.lifecycle import Phase, State
 from bot.alerts.playback import NoRulesError, Playback
 from bot.alerts.recorded import (
@@ -97,6 +97,57 @@ def test_frames_that_do_not_all_come_are_said_and_decided_on() -> None:
     assert tape.play("advance", START + 1) == []
     assert "BTCUSDT" in tape.playback.engine.symbols
     assert tape.said == ["frames that belong together are not all there"]
+
+
+def test_frames_that_are_still_to_come_at_the_end_are_said_and_decided_on() -> None:
+    tape = Tape(HOT)
+    tape.play("together", 3)
+    tape.frame(0, HIGH)
+    assert [event.rule for event in tape.playback.settle()] == ["hot"]
+    assert tape.playback.settle() == []
+    assert tape.said == ["frames that belong together are not all there"]
+
+
+def test_recorded_rows_have_the_limits_of_the_stream() -> None:
+    tape = Tape(rule("funding < 1h", name="soon"))
+    good = tick(1, HIGH)
+    change = msgspec.structs.replace
+    rows = [change(good, event_time=time) for time in (0, -5, 1 << 60)]
+    rows += [change(good, symbol=""), change(good, margin=2)]
+    assert tape.play("rows", rows[:2] + rows[3:]) == []
+    assert tape.playback.played.skipped == {"incomplete": 3, "coin-m": 1}
+    huge = b'[{"e":"markPriceUpdate","s":"BTCUSDT","E":5,"r":"1","T":1%b}]' % (b"0" * 400)
+    tape.playback.obey(Control("rows", huge))
+    assert tape.playback.engine.symbols["BTCUSDT"].tick.next_funding_time == 0
+
+
+def test_nothing_of_what_was_played_is_kept_for_a_store() -> None:
+    tape = Tape(rule("change(rate, 30m) > 5%", name="moved"), HOT)
+    for minute in range(30):
+        tape.frame(minute * 60, HIGH)
+        tape.playback.plain([tick(minute * 60 + 30, HIGH)])
+        assert tape.playback.engine.changes() == Changes()
+
+
+def test_a_state_of_another_rule_of_that_id_is_no_end() -> None:
+    one = msgspec.structs.replace(WATCH, when="rate crosses 0.1%")
+    two = msgspec.structs.replace(WATCH, id="watch:cd", when="rate crosses 0.1% and mark crosses 5")
+    tape = Tape()
+    tape.play("rules", RulesChange(add=[one]))
+    tape.frame(0, LOW)
+    tape.play("rules", RulesChange(add=[two], names={"watch:ab": "watch:cd"}))
+    assert tape.frame(1, HIGH) == []
+
+
+def test_a_renaming_of_nothing_keeps_states_that_a_change_ends() -> None:
+    """As live: rules that decide otherwise under their old ids lose their states in a change."""
+    for names, expected in ((None, ["fired #1"]), ({}, [])):
+        tape = Tape()
+        tape.play("rules", RulesChange(add=[WATCH]))
+        assert tape.frame(0, HIGH) == ["fired #1"]
+        other = msgspec.structs.replace(WATCH, when="rate > 0.11%")
+        tape.play("rules", RulesChange(add=[other], names=names))
+        assert tape.frame(1, HIGH) == expected
 
 
 def test_rules_change_where_it_is_said() -> None:
@@ -256,6 +307,9 @@ def test_without_any_rules_nothing_is_decided() -> None:
         ("rules", {"at": 5}, '"rules" is malformed: .*not there'),
         ("rules", {"add": [{"id": "x", "name": "x", "symbols": [], "when": "?"}]}, "rule x: "),
         ("rules", {"add": 5}, '"rules" is malformed'),
+        ("rules", {"add": [WATCH, WATCH]}, "two rules have one id"),
+        ("rows", {"s": "BTCUSDT", "E": 1}, '"rows" is malformed'),
+        ("together", 10**30, '"together" is malformed'),
     ],
 )
 def test_what_cannot_be_obeyed_changes_nothing(kind: str, body: Any, words: str) -> None:
@@ -322,7 +376,13 @@ def test_states_and_samples_read_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("at", "values"), [([1], []), ([1], ["x"]), ([1], ["1/0"]), ([1, 2], ["1"])]
+    ("at", "values"),
+    [
+        ([1], []),
+        ([1, 2], ["1"]),
+        *(([1], [text]) for text in ("x", "1/0", "1e400", "1.5", "1" + "0" * 251, "9" * 2_001)),
+        ([1], ["1/1" + "0" * 251]),
+    ],
 )
 def test_samples_that_are_none_are_named(at: list[int], values: list[str]) -> None:
     body = {"symbol": "A", "field": "mark", "at": at, "values": values}
