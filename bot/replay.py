@@ -51,31 +51,38 @@ def replay(
     Raises:
         CaptureError: no rules are given and a capture without any is to be decided on.
     """
-    playback = Playback(rules, catalog, lambda sentence: warn(f"{sentence}\n"))
-    summary.played = playback.played
     place, is_recording = ("", 0), None
+    playback = Playback(
+        rules, catalog, lambda sentence: warn(f"{place[0]}:{place[1]}: {sentence}\n")
+    )
+    summary.played = playback.played
     for line in lines:
         summary.lines += 1
         if line.path != place[0] or line.number <= place[1]:
             is_recording = None
-            yield from _counted(playback.settle(), summary)
+            yield from _counted(_ruled(playback.settle, place[0]), summary)
         place = line.path, line.number
         if is_recording is None and line.frame is not None:
             is_recording = line.control is not None
             summary.recorded |= is_recording
-        try:
-            events = _played(playback, line, bool(is_recording), summary, warn)
-        except NoRulesError:
-            raise CaptureError(f"{line.path}: {NO_RULES}") from None
+        played = partial(_played, playback, line, bool(is_recording), summary, warn)
+        events = _ruled(played, line.path)
         engine = playback.engine
         if playback.played.rows and engine.clock:  # a start alone has no time
             summary.first = summary.first or engine.clock
             summary.last = engine.clock
         summary.symbols = max(summary.symbols, len(engine.symbols))
         yield from _counted(events, summary)
-    yield from _counted(playback.settle(), summary)
+    yield from _counted(_ruled(playback.finish, place[0]), summary)
     if not playback.knows_rules:
         raise CaptureError(f"{place[0] or 'no capture'}: {NO_RULES}")
+
+
+def _ruled(play: Callable[[], list[Event]], path: str) -> list[Event]:
+    try:
+        return play()
+    except NoRulesError:
+        raise CaptureError(f"{path}: {NO_RULES}") from None
 
 
 def _counted(events: list[Event], summary: Summary) -> Iterator[Event]:

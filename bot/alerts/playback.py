@@ -73,7 +73,7 @@ class _Group:
 class Playback:
     """One engine over several captures. `rules` None: those that the recordings hold.
 
-    `say` is told, once, of what makes the events doubtful.
+    `say` is told of what makes the events doubtful.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class Playback:
         self._opening: _Opening | None = None
         self._group: _Group | None = None
         self._file: Head | None = None  # of the file that is being played
+        self._runs = False  # a recorded run has not said its end
         self._broken_off = True  # what is in force may be other than what the last line left
         self._say = say
         self._said: set[str] = set()
@@ -106,6 +107,7 @@ class Playback:
             "rules": self._rules,
             "states": self._states,
             "samples": self._samples,
+            "end": lambda _: None,
             "missing": self._missing,
         }
 
@@ -113,7 +115,8 @@ class Playback:
         """A line of a capture that tells no time: decided on, then the clock follows its rows."""
         if not self.knows_rules:
             raise NoRulesError
-        self._file, self._broken_off = None, True
+        self._break_off()
+        self._file = None
         events = self.engine.on_frame(ticks)
         events += self.engine.advance(self.engine.clock)
         self._count(len(ticks))
@@ -122,6 +125,7 @@ class Playback:
 
     def frame(self, ticks: Sequence[Tick]) -> list[Event]:
         """A frame line of a recording."""
+        self._runs = True
         group = self._group
         if group is None:
             return self._decide(ticks)
@@ -149,7 +153,16 @@ class Playback:
             self._once(f"control lines {kind} are of a newer version; passed over")
             return []
         body = _body(control)
-        return self.settle() + (self._obey[control.kind](body) or [])
+        events = self.settle() + (self._obey[control.kind](body) or [])
+        if control.kind != "head":
+            self._runs = control.kind != "end"
+        return events
+
+    def finish(self) -> list[Event]:
+        """There are no more lines."""
+        events = self.settle()
+        self._break_off()
+        return events
 
     def settle(self) -> list[Event]:
         """Decides on frames that belong together although more of them were to come.
@@ -208,16 +221,33 @@ class Playback:
 
     def _head(self, head: Head) -> None:
         last, self._file = self._file, head
-        follows = last is not None and (last.recording, last.part + 1) == (
-            head.recording,
-            head.part,
-        )
-        self._broken_off |= not follows
+        same = last is not None and last.recording == head.recording
+        if last is not None and same and head.part != last.part + 1:
+            self._say(
+                f"part {head.part} of a recording behind its part {last.part}: a part is missing "
+                "or the order is wrong; the events may differ"
+            )
+            self._broken_off, self._runs = True, False
+        elif not same:
+            self._break_off()
+            if head.part:
+                self._say(
+                    f"the recording is played from its part {head.part}: alerts that were on "
+                    "before are told as new"
+                )
         self._opening = None
         if head.version > VERSION:
             self._once("the recording was written by a newer version; lines may be passed over")
 
+    def _break_off(self) -> None:
+        """What follows does not go on with what was played."""
+        if self._runs:
+            self._say("the recording before this has no end; a second of it may be missing")
+        self._broken_off, self._runs = True, False
+
     def _open(self, said: Start | InForce) -> None:
+        if isinstance(said, Start) and self._runs:
+            self._say("a start, and the run before it has no end; a second of it may be missing")
         self._opening = _Opening(said, isinstance(said, Start) or self._broken_off)
         self._adding = []
 
@@ -225,16 +255,16 @@ class Playback:
         opening, self._opening = self._opening, None
         if opening is None:
             raise ControlError('"begin" without a "start"')
+        if opening.rules is not None:
+            self.knows_rules = True
+            self._book = opening.rules
         if not opening.obeyed:
             return
         self._broken_off = False
         if isinstance(opening.said, Start):
             self._start(opening, opening.said)
         else:
-            self._follow(opening)
-        if opening.rules is not None:
-            self.knows_rules = True
-            self._book = opening.rules
+            self._follow(opening, opening.said)
 
     def _start(self, opening: _Opening, said: Start) -> None:
         """A run began: with what the one before it had stored."""
@@ -283,13 +313,15 @@ class Playback:
         samples = [kept for memory in memories for kept in memory.samples(self.engine.clock)]
         return opening.states + own, opening.samples + samples
 
-    def _follow(self, opening: _Opening) -> None:
-        """The catalog and the rules of a file whose predecessor was not played."""
+    def _follow(self, opening: _Opening, said: InForce) -> None:
+        """What holds in a file whose predecessor was not played, or behind a gap."""
+        if 0 < said.clock < self.engine.clock:
+            self.engine.begin_anew(said.clock)
         if opening.catalog is not None:
             self.engine.replace_catalog(opening.catalog)
         if opening.rules is not None and self._given is None:
             self.engine.replace_rules(opening.rules)
-        self.engine.stale_after = opening.said.stale
+        self.engine.stale_after = said.stale
 
     def _catalog(self, catalog: Catalog) -> None:
         if self._opening is not None:

@@ -35,9 +35,10 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class InForce(msgspec.Struct, frozen=True):
-    """What goes on as it was in the file before."""
+    """What goes on as it was in the file before; `clock`: where the clock stands (ms)."""
 
     stale: Time
+    clock: Time = 0
 
 
 class SavedState(msgspec.Struct, frozen=True):

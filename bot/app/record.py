@@ -12,8 +12,9 @@ from typing import TextIO
 from bot.app.desk import Desk
 from bot.app.recorder import Recorder, recorder
 from bot.app.rules_source import RulesSource, Start
-from bot.app.run import Program, Wiring, build
+from bot.app.run import Program, build
 from bot.app.start import USAGE, CannotStartError
+from bot.app.wiring import Wiring
 from bot.market.recording_file import RecordingFileError, Rotation
 from bot.market.stream import StreamSettings
 from bot.notify.console import Console
@@ -116,4 +117,5 @@ def _summary(program: Program, made: Recorder) -> str:
     writer = made.writer
     rows = f"{made.rows_taken:,} rows of {len(program.engine.symbols)} symbols"
     files = "1 file" if writer.files == 1 else f"{writer.files} files"
-    return f"{rows}, {writer.written / (1 << 20):.2f} MiB in {files}, {made.path}"
+    missed = f", {made.missed:,} entries missing" if made.missed else ""
+    return f"{rows}, {writer.written / (1 << 20):.2f} MiB in {files}{missed}, {made.path}"

@@ -22,6 +22,7 @@ from bot.market.catalog import Catalog
 from bot.market.inbox import Received
 from bot.market.recording import (
     MAX_LINE,
+    End,
     Head,
     Missing,
     catalog_line,
@@ -78,6 +79,7 @@ class Recorder:
         self._key = b""
         self._book: Sequence[Rule] | None = None  # as last written; None: the next is written whole
         self._missing: Missing | None = None
+        self._closed = False
         self._logged: set[type[Exception]] = set()
         loop = asyncio.get_running_loop()
 
@@ -131,8 +133,27 @@ class Recorder:
                 self._change(rules, aliased(names, self._alias))
 
     async def close(self) -> None:
-        """Writes what waits."""
+        """Writes what waits, and that this is the end."""
+        if self._closed:
+            return
+        self._closed = True
+        with self._guarded():
+            self._end()
         await asyncio.to_thread(self.writer.close, CLOSE_WITHIN)
+        if unwritten := self.writer.unwritten:
+            self.missed += unwritten
+            _log.warning(
+                "The last %d lines could not be written to the recording",
+                unwritten,
+                extra={"action": "recording_cut"},
+            )
+
+    def _end(self) -> None:
+        if self._engine is None:
+            return
+        self._close_gap()
+        if self._missing is None:
+            self.writer.put([control_line(self._wall(), "end", End())])
 
     def _start_lines(
         self, at: int, restored: Restored, in_force: Iterator[bytes]
@@ -150,8 +171,9 @@ class Recorder:
     def _goes_on_lines(self, at: int, first: bytes) -> Iterator[bytes]:
         """What a reader must know that has not seen what was before."""
         assert self._engine is not None
-        self._book = None
-        opening = control_line(at, "in_force", InForce(self._engine.stale_after))
+        self._book = self._engine.rules
+        said = InForce(self._engine.stale_after, self._engine.clock)
+        opening = control_line(at, "in_force", said)
         begin = control_line(at, "begin", {})
         return chain([first, opening], self._in_force_lines(at), [begin])
 
@@ -191,7 +213,9 @@ class Recorder:
         assert self._head is not None
         due = at // 1000 - self._head.began >= self._every or self.writer.is_full
         if due and self.writer.has_room:
+            self._close_gap()
             last = self._head
+            self.writer.put([control_line(at, "end", End(last.part + 1))])
             self._head = Head(last.recording, last.part + 1, at // 1000, program=__version__)
             first = control_line(at, "head", self._head)
             self.writer.make(self._goes_on_lines(at, first), self._head)

@@ -64,6 +64,12 @@ class Missing(msgspec.Struct, frozen=True):
     decisions: int
 
 
+class End(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A run ends here and all of it is written; or it goes on in the file of part `next`."""
+
+    next: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
 def parse_control(body: bytes) -> Control | None:
     """The control line that a line is; None where it is an ordinary frame or broken."""
     if not body.startswith(PREFIX):
@@ -158,5 +164,6 @@ BODIES: Mapping[str, msgspec.json.Decoder[Any]] = {
     "anew": msgspec.json.Decoder(Time),
     "together": msgspec.json.Decoder(Count),
     "held": msgspec.json.Decoder(Count),
+    "end": msgspec.json.Decoder(End),
     "missing": msgspec.json.Decoder(Missing),
 }

@@ -26,6 +26,7 @@ class _Portion:
 
     lines: list[bytes] = field(default_factory=list)
     size: int = 0  # bytes of the lines
+    count: int = 0  # lines
     head: Head | None = None  # of the other file
     made: Iterator[bytes] | None = None
     packed: bytes | None = None  # and not yet appended
@@ -70,6 +71,12 @@ class RecordingWriter:
         return self._size
 
     @property
+    def unwritten(self) -> int:
+        """Lines that were handed over and are not written yet."""
+        with self._lock:
+            return sum(portion.count for portion in self._waiting)
+
+    @property
     def problem(self) -> str | None:
         """Why nothing can be written now."""
         return self._problem
@@ -94,6 +101,7 @@ class RecordingWriter:
             portion = self._waiting[-1]
             portion.lines += lines
             portion.size += size
+            portion.count += len(lines)
         if not self.has_room:
             self._wake.set()
         return True

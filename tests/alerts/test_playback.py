@@ -171,6 +171,76 @@ def test_a_renamed_rule_keeps_its_state() -> None:
     assert tape.frame(1, LOW) == ["resolved #1"]
 
 
+NO_END = "has no end; a second of it may be missing"
+
+
+def test_a_run_without_an_end_is_said_at_each_place() -> None:
+    tape = Tape(HOT)
+    tape.frame(0, LOW)
+    tape.start(HOT)
+    assert tape.said == [f"a start, and the run before it {NO_END}"]
+    tape.play("end", {})
+    tape.start(HOT)
+    tape.play("end", {})
+    assert tape.playback.finish() == []
+    assert len(tape.said) == 1
+    tape.start(HOT)
+    tape.play("head", Head("other", 0, START))
+    assert tape.said[1:] == [f"the recording before this {NO_END}"]
+    tape.start(HOT)
+    tape.playback.plain([tick(1)])
+    tape.start(HOT)
+    tape.playback.finish()
+    assert tape.said[2:] == [f"the recording before this {NO_END}"] * 2
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([0, 1, 2], []),
+        ([1, 2], ["from its part 1:"]),
+        ([0, 2], ["part 2 of a recording behind its part 0: a part is missing or"]),
+        ([0, 2, 1], ["part 2 of", "part 1 of a recording behind its part 2"]),
+    ],
+)
+def test_a_missing_part_and_a_wrong_order_are_said(parts: list[int], words: list[str]) -> None:
+    tape = Tape()
+    tape.play("end", {})
+    for part in parts:
+        tape.play("head", Head("ab", part, START))
+        tape.play("in_force", InForce(30_000))
+        tape.play("begin", {})
+        tape.play("advance", START)
+        tape.play("end", {"next": part + 1})
+    tape.playback.finish()
+    assert len(tape.said) == len(words)
+    assert all(word in said for word, said in zip(words, tape.said, strict=True))
+
+
+def test_a_change_of_the_rules_follows_what_a_file_says_is_in_force() -> None:
+    """A rule that has run out live is still in the list of the last change, not in this one."""
+    tape = Tape(COLD, HOT)
+    tape.play("head", Head("ab", 1, START))
+    tape.play("in_force", InForce(30_000))
+    tape.rules(HOT)
+    tape.play("begin", {})
+    tape.play("rules", RulesChange(at=1, drop=0, add=[WATCH]))
+    assert [one.name for one in tape.playback.engine.rules] == ["hot", "#1"]
+
+
+@pytest.mark.parametrize(("clock", "expected"), [(START, ["fired hot"]), (0, [])])
+def test_a_clock_that_went_back_in_a_gap_stands_in_what_is_in_force(
+    clock: int, expected: list[str]
+) -> None:
+    tape = Tape(HOT)
+    tape.frame(3_600, LOW)
+    tape.play("missing", Missing(1, 1))
+    tape.play("in_force", InForce(30_000, clock))
+    tape.play("begin", {})
+    assert tape.playback.engine.clock == (clock or START + 3_600_000)
+    assert tape.frame(5, HIGH) == expected
+
+
 def test_a_catalog_counts_from_where_it_stands() -> None:
     tape = Tape(rule("rate8h > 0.1%", name="hot"))
     tape.frame(0, "0.0005")
@@ -251,6 +321,7 @@ def test_what_is_in_force_is_obeyed_only_where_the_file_before_is_not_played(
 
 def test_after_a_gap_what_is_in_force_is_obeyed_and_the_gap_is_said() -> None:
     tape = Tape()
+    tape.play("end", {})
     tape.play("head", Head("a", 0, 0))
     tape.start(HOT)
     tape.play("missing", Missing(3, 2))
@@ -325,6 +396,7 @@ def test_kinds_of_a_newer_version_are_counted_and_said_once() -> None:
         assert tape.play("colour", "red") == []
     assert tape.playback.played.unknown == {"colour": 3}
     assert tape.said == ['control lines "colour" are of a newer version; passed over']
+    tape.play("end", {})
     tape.play("head", {"recording": "a", "part": 0, "began": 0, "version": 9, "more": True})
     assert "newer version" in tape.said[1]
 

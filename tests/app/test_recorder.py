@@ -16,7 +16,7 @@ from bot.market.inbox import Received
 from bot.market.recording_file import RecordingFile, Rotation
 from bot.market.recording_writer import RecordingWriter
 from tests.alerts.build import START, rule
-from tests.app.recorded_session import replayed
+from tests.app.recorded_session import files, replayed
 from tests.market.rows import row, wrapped
 
 HOT = rule("rate > 0.1%", name="hot")
@@ -116,6 +116,55 @@ async def test_what_cannot_be_written_down_is_logged_and_counted(
     events, summary, _ = replayed(around.path)
     assert [event["event"] for event in events] == ["fired"]
     assert (summary.played.missing.frames, summary.played.missing.decisions) == (0, 2)
+
+
+async def test_what_still_waits_when_the_disk_refuses_to_the_end_is_logged_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    around = Around(tmp_path / "rec.jsonl")
+    await around.said(1)
+    around.row(0, "0.0001")
+    with caplog.at_level(logging.WARNING):
+        await around.recorder.close()
+    assert around.recorder.missed == 3  # the head, the row, the end
+    assert "The last 3 lines could not be written" in caplog.text
+
+
+async def test_the_end_is_written_and_a_rotated_part_is_whole_alone(tmp_path: Path) -> None:
+    path, now = tmp_path / "rec.jsonl", [START]
+    for _ in range(2):
+        made = Recorder(RecordingFile(path), Rotation(every=60_000), wall=lambda: now[0] * 1000)
+        made.start(Engine((HOT,), Catalog()), Restored(), "key")
+        for _ in range(4):
+            now[0] += 20_000
+            made.advance(now[0])
+        await made.close()
+        await made.close()
+    parts = files(path)
+    assert len(parts) == 3
+    assert [part.read_text().splitlines()[-1].partition(" ")[2] for part in parts] == [
+        '{"fundingbot":{"end":{"next":1}}}',
+        '{"fundingbot":{"end":{"next":2}}}',
+        '{"fundingbot":{"end":{}}}',
+    ]
+    assert replayed(*parts)[2] == []
+    assert replayed(parts[0])[2] == []
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    (warning,) = replayed(*parts)[2]
+    assert "the recording before this has no end" in warning
+
+
+async def test_a_change_after_a_rotation_is_no_longer_than_it_was(tmp_path: Path) -> None:
+    path, now = tmp_path / "rec.jsonl", START
+    engine = Engine((HOT, COLD), Catalog())
+    made = Recorder(RecordingFile(path), Rotation(every=60_000), wall=lambda: now * 1000)
+    made.start(engine, Restored(), "key")
+    now += 60_000
+    made.advance(now)
+    made.rules([HOT])
+    await made.close()
+    changes = [line for line in path.read_text().splitlines() if '"rules":' in line]
+    assert changes[-1].endswith('{"rules":{"at":1,"drop":1}}}')
 
 
 async def test_a_recorder_writes_what_waits_when_it_ends(tmp_path: Path) -> None:
