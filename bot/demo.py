@@ -16,7 +16,8 @@ from rich.text import Text
 from bot.alerts.engine import Engine
 from bot.app.desk import Desk
 from bot.app.rules_source import RulesSource, Start
-from bot.app.run import Program, Wiring, build
+from bot.app.run import Program, build
+from bot.app.wiring import Wiring
 from bot.locale import formats
 from bot.market.reading import Reading
 from bot.market.stream import StreamSettings

@@ -6,7 +6,6 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TextIO
 
@@ -18,7 +17,8 @@ from bot.app.faults import FAULTS, Faults
 from bot.app.journal import NO_JOURNAL
 from bot.app.live import CLAIM_CODE, Live, Parts
 from bot.app.pages import Figures
-from bot.app.recorder import KEY, Recorder
+from bot.app.recorder import KEY
+from bot.app.reports import Reports, wall
 from bot.app.rules_source import (
     CREATED,
     LAST_GOOD,
@@ -42,57 +42,35 @@ from bot.app.start import (
 from bot.app.talk import Talk, new_claim_code
 from bot.app.venue import Venue
 from bot.app.vitals import Vitals
+from bot.app.wiring import Wiring
 from bot.app.world import LiveWorld
 from bot.market.clock import VenueClock
 from bot.market.rest import MarketRest
 from bot.market.stream import MarketStream, StreamSettings
 from bot.notify.bot_api import BotApi, TokenRefusedError
-from bot.notify.channel import Channel, Outcome, Written
+from bot.notify.channel import Outcome, Written
 from bot.notify.console import Console
 from bot.notify.notifier import Notifier
 from bot.notify.notifier import Settings as NotifierSettings
 from bot.notify.pacing import Limits
 from bot.notify.payload import decode_payload
-from bot.notify.port import TOKEN
-from bot.notify.port import UNREACHABLE as TELEGRAM
 from bot.notify.scheduler import Job, Scheduler
 from bot.ops.health import HealthServer
 from bot.ops.heartbeat import Heartbeat
 from bot.ops.judgement import ready
 from bot.ops.metrics import build_metrics
 from bot.settings import Access, Settings
-from bot.store.port import Store
 from bot.store.records import OutboxRow, Saved
 from bot.store.sql import SqlStore
 
-FIRST_CATALOG = 10.0  # s that a start waits for the catalog: intervals decide what is extreme
 STOP_WITHIN = 3.0  # s for sending what is due at the end
 KEEP_EVERY = 5.0  # s between heartbeats in the database
 CATALOG_EVERY = 120.0  # s
 RULES_EVERY = 2.0  # s between looks at the rules file
-RECORDING = "recording"  # the fault of a recording that cannot be written
 DAY = 86_400_000  # ms
 OUTBOX_KEPT = 30 * DAY
 SAMPLES_KEPT = 2 * DAY  # the longest window is one
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Wiring:
-    """What a run is made of and the demo replaces."""
-
-    store: Store
-    channel: Channel
-    api: BotApi | None
-    stream: StreamSettings
-    rest_root: str
-    source: RulesSource
-    desk: Desk
-    address: tuple[str, int] | None = None  # of the health pages
-    stale_after: int = 30_000  # ms
-    notifier: NotifierSettings = field(default_factory=NotifierSettings)
-    heartbeat_url: str | None = field(default=None, repr=False)
-    recorder: Recorder | None = None
 
 
 async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
@@ -168,11 +146,12 @@ class Program:
         self.engine = restored_engine(desk, saved, wiring.stale_after)
         self.faults = Faults(desk.admin_readers)
         self.faults.restore(saved.facts.get(FAULTS, ""))
+        reports = self.reports = Reports(self.faults, wall)
         self.notifier = Notifier(
             store,
             wiring.channel,
             NotifierChats(desk, self._move_chat),
-            NotifierFaults(self._fault, self._fault_over, self._happened),
+            NotifierFaults(reports.begin, reports.end, reports.happened),
             wall,
             wiring.notifier,
         )
@@ -197,7 +176,7 @@ class Program:
         self.venue = Venue(self.live, self.world, self.stream, rest, self.clock)
         self._alias_key = saved.facts.get(KEY) or secrets.token_hex(16)
         if wiring.recorder is not None:
-            wiring.recorder.told = self._recording
+            wiring.recorder.told = reports.recording
             wiring.recorder.start(self.engine, restored(saved), self._alias_key)
             self.vitals.recorder = wiring.recorder
         self.vitals.catalog_at = lambda: self.venue.catalog.taken_at
@@ -207,7 +186,6 @@ class Program:
             parts, self.vitals, self.notifier, heartbeat, lambda: self.venue.rejected
         )
         self.scheduler = Scheduler()
-        self._reported: list[OutboxRow] = []  # notices of faults that wait to be recorded
         self._start = start
         self._health: HealthServer | None = None
         self._catalog_tried = asyncio.Event()
@@ -247,7 +225,7 @@ class Program:
             _lasting("time", venue.ask_time_when_doubted),
         ]
         if api is not None:
-            talk = Talk(api, self.live, self.world, venue, self.wiring.store, self._polling)
+            talk = Talk(api, self.live, self.world, venue, self.wiring.store, self.reports.polling)
             self.vitals.polled = lambda: talk.router.last_answer
             works += [talk.introduce(), _lasting("commands", talk.router.run)]
         return works
@@ -265,7 +243,7 @@ class Program:
         if self.wiring.address is not None:
             self._health = HealthServer(*self.wiring.address, self.figures.pages())
             await self._health.start()
-        await first_catalog(self.venue)
+        await self.venue.first_catalog()
         self.venue.follow_rules()
         self._catalog_tried.set()
         await self._say_unknown_symbols()
@@ -324,8 +302,7 @@ class Program:
         await self.venue.heartbeat()
         self.vitals.turned()
         await self.venue.watch_feed()
-        reported, self._reported = self._reported, []
-        if reported:
+        if reported := self.reports.take():
             await self.live.note(reported)
 
     async def _look_at_rules(self) -> None:
@@ -340,31 +317,6 @@ class Program:
     async def _beat(self) -> None:
         await self.heartbeat.beat(healthy=ready(self.vitals.work()).ok)
 
-    def _fault(self, kind: str, text: str) -> None:
-        self._reported += self.faults.begin(kind, partial(texts.plain_fault, text), wall())
-
-    def _fault_over(self, kind: str) -> None:
-        over = texts.telegram_back if kind in (TELEGRAM, TOKEN) else texts.chat_back
-        self._reported += self.faults.end(kind, over, wall())
-
-    def _happened(self, text: str) -> None:
-        _log.warning("%s", text, extra={"action": "sending_failed"})
-        said = partial(texts.plain_fault, text)
-        self._reported += self.faults.notices(f"happened:{text}", said, wall())
-
-    def _polling(self, problem: str | None) -> None:
-        if problem is None:
-            self._reported += self.faults.end("polling", texts.poller_back, wall())
-        else:
-            self._fault("polling", problem)
-
-    def _recording(self, problem: str | None) -> None:
-        if problem is None:
-            self._reported += self.faults.end(RECORDING, texts.recording_over, wall())
-        else:
-            text = partial(texts.recording_fault, problem)
-            self._reported += self.faults.begin(RECORDING, text, wall())
-
     async def _move_chat(self, old: int, new: int) -> None:
         await self.live.move_chat(old, new)
 
@@ -378,17 +330,6 @@ class Program:
         task.add_done_callback(self._beside.discard)
 
 
-async def first_catalog(venue: Venue) -> None:
-    """Waits for the catalog, not for long; what goes wrong with it does not end the start."""
-    try:
-        async with asyncio.timeout(FIRST_CATALOG):
-            await venue.refresh_catalog()
-    except TimeoutError:
-        _log.warning("The catalog is late", extra={"action": "catalog_failed"})
-    except Exception:  # noqa: BLE001 - logged; it is taken again soon
-        _log.exception("The catalog could not be taken", extra={"action": "catalog_failed"})
-
-
 async def _lasting(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Work that never ends by itself: a fault of ours in it is logged, and it begins anew."""
     while True:
@@ -399,8 +340,3 @@ async def _lasting(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> 
         except Exception:  # noqa: BLE001 - logged; the work goes on
             _log.exception("%s failed and begins anew", name, extra={"action": "begun_anew"})
         await asyncio.sleep(1.0)
-
-
-def wall() -> int:
-    """This machine's clock, epoch ms."""
-    return time.time_ns() // 1_000_000

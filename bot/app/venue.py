@@ -20,6 +20,7 @@ from bot.market.stream import MarketStream
 from bot.market.tick import Tick
 from bot.rules.rule import Rule
 
+FIRST_CATALOG = 10.0  # s that a start waits for the catalog: intervals decide what is extreme
 LARGEST_TIME = 1 << 53  # ms
 ASK_TIME_EVERY = 3.0  # s, while rows claim another time
 SEEN_LATELY = 10.0  # s: rows this young say that the stream brings what it should
@@ -141,6 +142,16 @@ class Venue:
         """Takes a fresh catalog, and looks at the clocks."""
         await self.ask_time()
         await self.catalog.refresh()
+
+    async def first_catalog(self) -> None:
+        """Waits for the catalog, not for long; what goes wrong with it does not end the start."""
+        try:
+            async with asyncio.timeout(FIRST_CATALOG):
+                await self.refresh_catalog()
+        except TimeoutError:
+            _log.warning("The catalog is late", extra={"action": "catalog_failed"})
+        except Exception:  # noqa: BLE001 - logged; it is taken again soon
+            _log.exception("The catalog could not be taken", extra={"action": "catalog_failed"})
 
     async def quote(self) -> None:
         """Looks at the whole market, for commands on symbols that no stream brings."""

@@ -9,7 +9,6 @@ import pytest
 from bot.alerts.changes import StateChange
 from bot.app.catalog_source import CATALOG
 from bot.app.faults import CATALOG_DOUBTED
-from bot.app.run import first_catalog
 from bot.app.venue_texts import catalog_news
 from bot.locale import translator
 from bot.market.catalog import Catalog, read_catalog_file
@@ -395,7 +394,7 @@ async def test_whatever_goes_wrong_with_the_first_catalog_the_program_begins_and
             raise RuntimeError("a defect")
 
         place.live.replace_catalog = broken  # type: ignore[method-assign]
-        await first_catalog(place.venue)
+        await place.venue.first_catalog()
         assert "a defect" in caplog.text
         place.live.replace_catalog = commit  # type: ignore[method-assign]
         place.seconds += 5

@@ -12,7 +12,8 @@ from bot.alerts.event import Event
 from bot.alerts.symbol import SymbolMemory
 from bot.app.desk import Desk
 from bot.app.rules_source import RulesSource
-from bot.app.run import Program, Wiring, build
+from bot.app.run import Program, build
+from bot.app.wiring import Wiring
 from bot.market.stream import StreamSettings
 from bot.market.tick import Tick
 from bot.notify.console import Console

@@ -1,0 +1,62 @@
+"""Faults that parts of the program report from where nothing can be awaited."""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+
+from bot.app import texts
+from bot.app.faults import Faults
+from bot.notify.port import TOKEN, UNREACHABLE
+from bot.store.records import OutboxRow
+
+POLLING = "polling"  # the fault of updates that cannot be read
+RECORDING = "recording"  # the fault of a recording that cannot be written
+_log = logging.getLogger(__name__)
+
+
+class Reports:
+    """The notices of such faults, until `take` is asked for them. `wall`: epoch ms."""
+
+    def __init__(self, faults: Faults, wall: Callable[[], int]) -> None:
+        self._faults = faults
+        self._wall = wall
+        self._waiting: list[OutboxRow] = []
+
+    def take(self) -> list[OutboxRow]:
+        """The notices since the last time."""
+        taken, self._waiting = self._waiting, []
+        return taken
+
+    def begin(self, kind: str, text: str) -> None:
+        self._waiting += self._faults.begin(kind, partial(texts.plain_fault, text), self._wall())
+
+    def end(self, kind: str) -> None:
+        over = texts.telegram_back if kind in (UNREACHABLE, TOKEN) else texts.chat_back
+        self._waiting += self._faults.end(kind, over, self._wall())
+
+    def happened(self, text: str) -> None:
+        """Something is lost or gone for good; it has no end."""
+        _log.warning("%s", text, extra={"action": "sending_failed"})
+        said = partial(texts.plain_fault, text)
+        self._waiting += self._faults.notices(f"happened:{text}", said, self._wall())
+
+    def polling(self, problem: str | None) -> None:
+        """Why updates cannot be read; None: they can."""
+        if problem is None:
+            self._waiting += self._faults.end(POLLING, texts.poller_back, self._wall())
+        else:
+            self.begin(POLLING, problem)
+
+    def recording(self, problem: str | None) -> None:
+        """Why the recording cannot be written; None: it can."""
+        if problem is None:
+            self._waiting += self._faults.end(RECORDING, texts.recording_over, self._wall())
+        else:
+            text = partial(texts.recording_fault, problem)
+            self._waiting += self._faults.begin(RECORDING, text, self._wall())
+
+
+def wall() -> int:
+    """This machine's clock, epoch ms."""
+    return time.time_ns() // 1_000_000
