@@ -212,6 +212,7 @@ class Recorder:
         at = self._wall()
         assert self._head is not None
         due = at // 1000 - self._head.began >= self._every or self.writer.is_full
+        due |= self.writer.is_lost
         if due and self.writer.has_room:
             self._close_gap()
             last = self._head

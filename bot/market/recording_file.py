@@ -29,7 +29,8 @@ _GZIP_LEVEL, _ZSTD_LEVEL = 6, 3
 _BLOCK = 1 << 20  # bytes read at a time
 _HEAD_WITHIN = 1 << 20  # bytes of a file in which its first line ends
 _FIRST_LINE = re.compile(rb"\d{1,20} (\{.*\})", re.ASCII)
-_TORN_LINE = re.compile(rb'\d{1,20} \{"fundingbot":\{"head":', re.ASCII)
+_TORN_LINE = re.compile(rb"\d{16} (\{.{0,21})", re.ASCII | re.DOTALL)
+_TORN_HEAD = b'{"fundingbot":{"head":'
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -101,7 +102,12 @@ class RecordingFile:
         if self.head is not None and self.is_in_place():
             os.fsync(self._file)
             self.path.rename(_free_name(self.path, self.head.began))
-        fresh = _opened(self.path, os.O_EXCL)
+        try:
+            fresh = _opened(self.path, os.O_EXCL)
+        except FileExistsError:
+            raise RecordingFileError(
+                f"{self.path}: another file is in the place of the recording; move it away"
+            ) from None
         os.close(self._file)
         self._file, self.head, self.size, self._torn = fresh, head, 0, False
 
@@ -125,41 +131,46 @@ class RecordingFile:
 
     def _mend(self) -> None:
         length = os.fstat(self._file).st_size
+        solid = _solid(self._file, length)  # what a power cut leaves of a write may end in zeros
         if self._mark:
             start = os.pread(self._file, len(self._mark), 0)
-            if self._mark.startswith(start):  # empty, or the first write was cut
-                return self._cut(length, self._marked_end(length))
+            if start == self._mark:
+                return self._cut(length, self._marked_end(length, solid))
+            if self._mark.startswith(start[:solid]):  # empty, or the first write was cut
+                return self._cut(length, 0)
             raise self._foreign()
         end = _last(self._file, length, b"\n")
-        if end == 0 and length and _TORN_LINE.match(os.pread(self._file, 100, 0)) is None:
-            raise self._foreign()
+        if end == 0 and solid:
+            line = _TORN_LINE.match(os.pread(self._file, min(solid, 100), 0))
+            if line is None or not _TORN_HEAD.startswith(line[1]):
+                raise self._foreign()
         return self._cut(length, end)
 
-    def _marked_end(self, length: int) -> int:
+    def _marked_end(self, length: int, solid: int) -> int:
         end = _last(self._file, length, self._mark)
-        if end and not self._is_torn(end, length):
+        if not self._is_torn(end, solid):
             raise RecordingFileError(
                 f"{self.path}: is a recording with something else at its end; move it away or "
                 "name another file"
             )
         return end if end > len(self._mark) else 0
 
-    def _is_torn(self, start: int, length: int) -> bool:
+    def _is_torn(self, start: int, solid: int) -> bool:
         """Whether what follows the last mark is the beginning of a write and no more."""
         unpacker = _unpacker(self._mark)
         rest = b""
-        while start < length:
-            block = os.pread(self._file, _BLOCK, start)
+        while start < solid:
+            block = os.pread(self._file, min(_BLOCK, solid - start), start)
             start += len(block)
             try:
-                # What a power cut leaves of a write may end in zeros.
-                unpacker.decompress(block if start < length else block.rstrip(b"\0"))
+                unpacker.decompress(block)
             except (zlib.error, zstandard.ZstdError):
                 return False
             if unpacker.eof:
                 rest = unpacker.unused_data + os.pread(self._file, _BLOCK, start)
+                rest = rest[: len(unpacker.unused_data) + solid - start]
                 break
-        return self._mark.startswith(rest.rstrip(b"\0"))
+        return self._mark.startswith(rest)
 
     def _cut(self, length: int, end: int) -> None:
         if end:
@@ -212,14 +223,27 @@ def _lock(file: int, path: Path) -> None:
         raise RecordingFileError(f"{path}: is no regular file; name another one")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise RecordingFileError(f"{path}: another program records to it") from None
+        mine = os.path.samestat(os.fstat(file), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        mine = False
+    if not mine:  # or whoever held the lock has just put this file aside
+        raise RecordingFileError(f"{path}: another program records to it")
 
 
 def _unpacker(mark: bytes) -> "zlib._Decompress | zstandard.ZstdDecompressionObj":
     if mark is GZIP_MARK:
         return zlib.decompressobj(31)
     return zstandard.ZstdDecompressor().decompressobj()
+
+
+def _solid(file: int, length: int) -> int:
+    """Where the zeros begin in which a file ends."""
+    while length > 0:
+        size = min(_BLOCK, length)
+        if found := len(os.pread(file, size, length - size).rstrip(b"\0")):
+            return length - size + found
+        length -= size
+    return 0
 
 
 def _last(file: int, length: int, wanted: bytes) -> int:

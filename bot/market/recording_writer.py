@@ -50,6 +50,7 @@ class RecordingWriter:
     ) -> None:
         self.files = 1  # begun or gone on with
         self.written = 0  # bytes
+        self.is_lost = False  # somebody moved or deleted the file
         self._file = file
         self._rotation = rotation
         self._told = told
@@ -115,6 +116,7 @@ class RecordingWriter:
             self._waiting += [_Portion(head=head, made=lines), _Portion()]
         if head is not None:
             self._since_rotation = 0
+            self.is_lost = False
 
     def flush(self) -> None:
         """Asks that what waits is written soon."""
@@ -140,6 +142,7 @@ class RecordingWriter:
             while (portion := self._next()) is not None:
                 self._write(portion)
                 self._done(portion)
+            self._look_for_it()
         except (OSError, RecordingFileError) as error:
             self._trouble(getattr(error, "strerror", None) or str(error))
         except Exception as error:  # noqa: BLE001 - logged; the recording goes on
@@ -147,6 +150,15 @@ class RecordingWriter:
             self._trouble(repr(error))
         else:
             self._trouble(None)
+
+    def _look_for_it(self) -> None:
+        if self._closing or self.is_lost or self._file.is_in_place():
+            return
+        self.is_lost = True
+        _log.warning(
+            "The file of the recording was taken away; another one is begun",
+            extra={"action": "recording_lost"},
+        )
 
     def _next(self) -> _Portion | None:
         """The portion to be written; what is handed over from now on goes into the next one."""

@@ -154,6 +154,27 @@ async def test_the_end_is_written_and_a_rotated_part_is_whole_alone(tmp_path: Pa
     assert "the recording before this has no end" in warning
 
 
+async def test_a_file_that_is_deleted_is_noticed_and_another_one_is_begun(tmp_path: Path) -> None:
+    around = Around(tmp_path / "rec.jsonl")
+    await around.said(1)
+    around.file.full = False
+    around.row(0, "0.0001")
+    await around.said(2)
+    around.path.unlink()
+    async with asyncio.timeout(10):
+        while not around.path.exists():
+            around.time += 1_000
+            around.recorder.advance(around.time)
+            around.engine.advance(around.time)
+            await asyncio.sleep(0.01)
+    around.row(900, "0.002")
+    await around.recorder.close()
+    events, summary, warnings = replayed(around.path)
+    assert [event["event"] for event in events] == ["fired"]
+    assert summary.broken == 0
+    assert "from its part 1" in warnings[0]
+
+
 async def test_a_change_after_a_rotation_is_no_longer_than_it_was(tmp_path: Path) -> None:
     path, now = tmp_path / "rec.jsonl", START
     engine = Engine((HOT, COLD), Catalog())
