@@ -69,6 +69,10 @@ class Engine:
                 self._changes.ended.append(ended_of(saved, self.catalog))
         self._leftover.keep(mine, samples, alive_at, self.stale_after)
 
+    def waiting(self) -> tuple[list[StateChange], list[SampleKept]]:
+        """What was restored and still waits for the first tick of its symbol."""
+        return self._leftover.waiting()
+
     def on_frame(self, ticks: Sequence[Tick]) -> list[Event]:
         """Takes the rows of one frame, in their order; returns what is to be told."""
         events: list[Event] = []

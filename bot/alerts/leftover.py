@@ -36,6 +36,12 @@ class Leftover:
         """The states and samples of a symbol that has come; they wait no longer."""
         return self._states.pop(symbol, []), self._samples.pop(symbol, [])
 
+    def waiting(self) -> tuple[list[StateChange], list[SampleKept]]:
+        """What still waits for its symbol."""
+        states = [saved for each in self._states.values() for saved in each]
+        rows = [(symbol, row) for symbol, each in self._samples.items() for row in each]
+        return states, [SampleKept(symbol, *row) for symbol, row in rows]
+
     def end(self, rule_ids: Collection[str], catalog: Catalog) -> list[Ended]:
         """Lets go of the states of rules that are no more."""
         ended: list[Ended] = []

@@ -311,7 +311,9 @@ class Playback:
             if rule_id in prints and (rule_id, prints[rule_id]) not in recorded and state != IDLE
         ]
         samples = [kept for memory in memories for kept in memory.samples(self.engine.clock)]
-        return opening.states + own, opening.samples + samples
+        waiting, waiting_samples = self.engine.waiting()
+        own += [saved for saved in waiting if (saved.rule_id, saved.fingerprint) not in recorded]
+        return opening.states + own, opening.samples + samples + waiting_samples
 
     def _follow(self, opening: _Opening, said: InForce) -> None:
         """What holds in a file whose predecessor was not played, or behind a gap."""

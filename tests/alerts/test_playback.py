@@ -353,6 +353,17 @@ def test_given_rules_keep_their_history_over_a_start() -> None:
     assert [event.rule for event in events] == ["up"]
 
 
+def test_given_rules_keep_what_waits_for_a_symbol_over_several_starts() -> None:
+    tape = Tape(rule("rate > 0.1%", name="hot"), given=True)
+    tape.start(COLD)
+    tape.frame(0, HIGH)
+    tape.start(COLD)
+    tape.frame(1, LOW, "ETHUSDT")
+    tape.start(COLD)
+    assert tape.frame(2, HIGH) == []
+    assert tape.frame(3, LOW) == ["resolved hot"]
+
+
 def test_without_any_rules_nothing_is_decided() -> None:
     tape = Tape(given=True)
     tape.playback = Playback(None, Catalog(), tape.said.append)
