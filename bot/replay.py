@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from bot.alerts.event import Event
 from bot.alerts.playback import NoRulesError, Playback, Played
-from bot.locale import formats
 from bot.market.capture import CaptureError, CaptureLine, read_capture
 from bot.market.catalog import Catalog
 from bot.market.recording import ControlError
@@ -192,7 +192,7 @@ def _line(event: Event, *, as_json: bool) -> str:
 
 def _moment(time: int) -> str:
     try:
-        return formats.moment(time, "UTC")
+        return f"{datetime.fromtimestamp(time // 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (OverflowError, ValueError, OSError):  # an event time beyond the calendar
         return f"{time} ms"
 

@@ -4,16 +4,15 @@ Pure: lines in, events out. A plain capture is played too: its clock is the grea
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from bot.alerts.changes import SampleKept, StateChange
 from bot.alerts.engine import Engine
 from bot.alerts.event import Event
-from bot.alerts.lifecycle import IDLE
+from bot.alerts.opening import Opening, carried, coming_back
 from bot.alerts.recorded import (
     InForce,
     Start,
@@ -50,18 +49,6 @@ class Played:
 
 
 @dataclass(slots=True)
-class _Opening:
-    """A group of lines from `start` or `in_force` to `begin`, as far as it has come."""
-
-    said: Start | InForce
-    obeyed: bool
-    catalog: Catalog | None = None
-    rules: tuple[Rule, ...] | None = None
-    states: list[StateChange] = field(default_factory=list)
-    samples: list[SampleKept] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class _Group:
     """Frame lines that belong together: how many are to come, and what those before held."""
 
@@ -85,7 +72,7 @@ class Playback:
         self._given = rules
         self._book: tuple[Rule, ...] = ()  # the recorded rules as the live program had them
         self._adding: list[RulesChange] = []  # a change of the rules whose end is to come
-        self._opening: _Opening | None = None
+        self._opening: Opening | None = None
         self._group: _Group | None = None
         self._file: Head | None = None  # of the file that is being played
         self._runs = False  # a recorded run has not said its end
@@ -248,7 +235,7 @@ class Playback:
     def _open(self, said: Start | InForce) -> None:
         if isinstance(said, Start) and self._runs:
             self._say("a start, and the run before it has no end; a second of it may be missing")
-        self._opening = _Opening(said, isinstance(said, Start) or self._broken_off)
+        self._opening = Opening(said, isinstance(said, Start) or self._broken_off)
         self._adding = []
 
     def _begin(self, _: object) -> None:
@@ -266,12 +253,12 @@ class Playback:
         else:
             self._follow(opening, opening.said)
 
-    def _start(self, opening: _Opening, said: Start) -> None:
+    def _start(self, opening: Opening, said: Start) -> None:
         """A run began: with what the one before it had stored."""
         rules, states, samples = opening.rules or (), opening.states, opening.samples
         if self._given is not None or opening.rules is None:
-            rules = self._coming_back(opening)
-            states, samples = self._carried(opening)
+            rules = coming_back(opening, self.engine, self._given)
+            states, samples = carried(opening, self.engine)
         catalog = opening.catalog or self.engine.catalog
         self._repeated_before += self.engine.repeated
         self.engine = Engine(rules, catalog, stale_after=said.stale)
@@ -280,42 +267,7 @@ class Playback:
         self.engine.restore(fitting, samples, said.alive_at)
         self.played.starts += 1
 
-    def _coming_back(self, opening: _Opening) -> tuple[Rule, ...]:
-        """The rules that are not of the recording; one that its run has too was created then.
-
-        As live, a rule of the file that has run out is back, to run out again.
-        """
-        before = {rule.id: rule for rule in self.engine.rules}
-        recorded = _identities(opening.rules)
-        rules = []
-        for rule in self._given or self.engine.rules:
-            created = recorded.get((rule.id, rule.fingerprint))
-            if created is not None:
-                rules.append(replace(rule, created_at=created))
-            elif rule.id in before:
-                rules.append(before[rule.id])
-        return tuple(rules)
-
-    def _carried(self, opening: _Opening) -> tuple[list[StateChange], list[SampleKept]]:
-        """What rules go on with that no recording starts: as if their run had been stopped too.
-
-        A rule that the recording's run has too goes on with what is recorded of it.
-        """
-        recorded = _identities(opening.rules)
-        prints = {rule.id: rule.fingerprint for rule in self.engine.rules}
-        memories = self.engine.symbols.values()
-        own = [
-            StateChange(rule_id, prints[rule_id], memory.symbol, state)
-            for memory in memories
-            for rule_id, state in memory.states.items()
-            if rule_id in prints and (rule_id, prints[rule_id]) not in recorded and state != IDLE
-        ]
-        samples = [kept for memory in memories for kept in memory.samples(self.engine.clock)]
-        waiting, waiting_samples = self.engine.waiting()
-        own += [saved for saved in waiting if (saved.rule_id, saved.fingerprint) not in recorded]
-        return opening.states + own, opening.samples + samples + waiting_samples
-
-    def _follow(self, opening: _Opening, said: InForce) -> None:
+    def _follow(self, opening: Opening, said: InForce) -> None:
         """What holds in a file whose predecessor was not played, or behind a gap."""
         if 0 < said.clock < self.engine.clock:
             self.engine.begin_anew(said.clock)
@@ -364,7 +316,7 @@ class Playback:
     def _samples(self, saved: Any) -> None:
         self._opened("samples").samples += samples_kept(saved)
 
-    def _opened(self, kind: str) -> _Opening:
+    def _opened(self, kind: str) -> Opening:
         if self._opening is None:
             raise ControlError(f'"{kind}" without a "start"')
         return self._opening
@@ -381,11 +333,6 @@ class Playback:
         if sentence not in self._said:
             self._said.add(sentence)
             self._say(sentence)
-
-
-def _identities(rules: Iterable[Rule] | None) -> dict[tuple[str, str], int]:
-    """Whose states belong together, and when each was created (ms)."""
-    return {(rule.id, rule.fingerprint): rule.created_at for rule in rules or ()}
 
 
 def _body(control: Control) -> object:
