@@ -146,7 +146,7 @@ class FeedWatch:
         await self._live.fault_over(FEED, text)
 
     async def _look_for_lag(self, status: FeedStatus, now: float) -> None:
-        flows = status.last_row is not None and now - status.last_row < GAP
+        flows = status.last_taken is not None and now - status.last_taken < GAP
         lag = status.lag if flows else None  # without rows it says nothing
         late = lag is not None and lag > LARGEST_LAG
         if self._late.judge(now, bad=late, good=lag is not None and not late):

@@ -210,12 +210,13 @@ class SecondSource:
         for difference in verdict.differences:
             if difference.symbol not in self._differing:
                 _log.warning("%s", _line(difference), extra={"action": "sources_differ"})
-        lasting = [each for each in verdict.differences if each.symbol in self._differing]
+        lasts = any(each.symbol in self._differing for each in verdict.differences)
         self._differing = verdict.symbols
         if not verdict.differences:
             await self._live.fault_over(SOURCES, texts.sources_agree)
-        elif lasting:
-            text = partial(texts.sources_differ, lasting, verdict.compared, verdict.trusts_rest)
+        elif lasts:
+            told, whole = verdict.differences, verdict.compared
+            text = partial(texts.sources_differ, told, whole, verdict.trusts_rest)
             await self._live.fault(SOURCES, text)
 
 

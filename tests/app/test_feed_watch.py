@@ -206,3 +206,14 @@ def test_a_spell_begins_and_ends_when_it_has_lasted(pattern: str, turns: list[in
         if spell.judge(float(second), bad=sign == "B", good=sign == "G")
     ]
     assert found == turns
+
+
+async def test_a_feed_that_repeats_itself_is_silent_and_not_late_as_well(place: VenuePlace) -> None:
+    await watch(place, 40, lambda now: True)
+    for second in range(60):
+        place.seconds += 1
+        place.stream.show(last_row=place.seconds, lag=float(second))  # rows come, none is news
+        await place.venue.watch_feed()
+    (said,) = place.told()
+    assert "The feed is silent" in said
+    assert "none is news" in said
