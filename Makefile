@@ -59,9 +59,9 @@ bench: $(READY)
 lock:
 	@command -v uv >/dev/null || { echo "make lock needs uv (https://docs.astral.sh/uv)"; exit 1; }
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-header --extra build pyproject.toml -o requirements.txt
+		--no-header --extra build --extra fallback pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-header --extra build --extra dev pyproject.toml -o requirements-dev.txt
+		--no-header --extra build --extra fallback --extra dev pyproject.toml -o requirements-dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header requirements-clients.in -o requirements-clients.txt
 

@@ -216,6 +216,8 @@ class Settings(BaseSettings):
     streams_per_connection: Annotated[int, BeforeValidator(_count(1, 1_024))] = 200
     send_rate: Annotated[int, BeforeValidator(_count(1, 1_000))] = 25  # messages a second
     max_age: Annotated[int, BeforeValidator(_duration(SECOND, 24 * HOUR))] = HOUR
+    # A row that is leased for longer may be sent by somebody else.
+    lease_ttl: Annotated[int, BeforeValidator(_duration(10 * SECOND, HOUR))] = MINUTE
     record: Path | None = None  # `run` writes a recording of all that it decides on
     heartbeat_url: Annotated[SecretStr | None, BeforeValidator(_heartbeat_url)] = None
 

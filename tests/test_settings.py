@@ -70,6 +70,7 @@ def test_nothing_given_is_a_usable_start(tmp_path: Path) -> None:
         ("STREAMS_PER_CONNECTION", "1024", 1_024),
         ("SEND_RATE", "1000", 1_000),
         ("MAX_AGE", "1d", 24 * HOUR),
+        ("LEASE_TTL", "30s", 30_000),
         ("RECORD", "/data/market.ndjson.zst", Path("/data/market.ndjson.zst")),
         ("HEARTBEAT_URL", HEARTBEAT, SecretStr(HEARTBEAT)),
     ],

@@ -21,6 +21,7 @@ from bot.app.draft import Draft
 from bot.app.faults import FAULTS, Faults, Text
 from bot.app.followup import ended_rows, still_on
 from bot.app.journal import NO_JOURNAL, Journal
+from bot.app.sending_clock import SENDING_AT
 from bot.chat.answer import Answer
 from bot.chat.request import Request
 from bot.locale import translator
@@ -81,7 +82,7 @@ class Live:
         self._metrics = parts.metrics
         self._journal = parts.journal
         self.now = now  # the venue's clock, ms: rules, mutes, watches
-        self.wall = wall  # this machine's clock, ms: what waits for being sent
+        self.wall = wall  # the outbox's clock, ms: what waits for being sent
         self._wake = wake
         self._say_unrecorded = say_unrecorded
         self._draft = Draft()
@@ -109,6 +110,7 @@ class Live:
             if everything:
                 self._collect(self.engine.changes(everything=True))
                 self._draft.add_fact(ALIVE_AT, str(self.engine.clock))
+                self._draft.add_fact(SENDING_AT, str(self.wall()))
             await self._record()
 
     async def begin_anew(self, now: int) -> None:

@@ -1,7 +1,6 @@
 """Faults that parts of the program report from where nothing can be awaited."""
 
 import logging
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -16,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class Reports:
-    """The notices of such faults, until `take` is asked for them. `wall`: epoch ms."""
+    """The notices of such faults, until `take` is asked for them. `wall` is the outbox's clock."""
 
     def __init__(self, faults: Faults, wall: Callable[[], int]) -> None:
         self._faults = faults
@@ -55,8 +54,3 @@ class Reports:
         else:
             text = partial(texts.recording_fault, problem)
             self._waiting += self._faults.begin(RECORDING, text, self._wall())
-
-
-def wall() -> int:
-    """This machine's clock, epoch ms."""
-    return time.time_ns() // 1_000_000

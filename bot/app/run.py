@@ -18,7 +18,7 @@ from bot.app.journal import NO_JOURNAL
 from bot.app.live import CLAIM_CODE, Live, Parts
 from bot.app.pages import Figures
 from bot.app.recorder import KEY
-from bot.app.reports import Reports, wall
+from bot.app.reports import Reports
 from bot.app.rules_source import (
     CREATED,
     LAST_GOOD,
@@ -29,6 +29,7 @@ from bot.app.rules_source import (
     symbol_notices,
 )
 from bot.app.rules_source import FAULT as RULES
+from bot.app.sending_clock import SENDING_AT, SendingClock, machine_time
 from bot.app.start import (
     UNREACHABLE,
     CannotStartError,
@@ -107,7 +108,9 @@ async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
             address=settings.http_addr,
             stale_after=settings.stale,
             notifier=NotifierSettings(
-                max_age=settings.max_age, limits=Limits(overall=settings.send_rate)
+                max_age=settings.max_age,
+                lease=settings.lease_ttl,
+                limits=Limits(overall=settings.send_rate),
             ),
             heartbeat_url=heartbeat_url.get_secret_value() if heartbeat_url else None,
             recorder=recorder,
@@ -139,9 +142,10 @@ class Program:
         self, wiring: Wiring, saved: Saved, start: Start, rest: MarketRest, heartbeat: Heartbeat
     ) -> None:
         desk, store = wiring.desk, wiring.store
-        restore_desk(desk, saved, start.file, wall())
+        wall = self.wall = SendingClock(int(saved.facts.get(SENDING_AT, "0")))
+        restore_desk(desk, saved, start.file, machine_time())
         self.wiring = wiring
-        self.clock = VenueClock(wall(), time.monotonic())
+        self.clock = VenueClock(machine_time(), time.monotonic())
         self.stream = MarketStream(wiring.stream, [], keep_frames=wiring.recorder is not None)
         self.engine = restored_engine(desk, saved, wiring.stale_after)
         self.faults = Faults(desk.admin_readers)
@@ -276,7 +280,7 @@ class Program:
         notices = []
         if self._start.problems:
             text = partial(texts.rules_refused, self._start.problems)
-            notices = self.faults.begin(RULES, text, wall())
+            notices = self.faults.begin(RULES, text, self.wall())
         await self.live.note(notices, facts | code)
         if code:
             _log.warning("Nobody is admin yet: send /start %s to the bot", code[CLAIM_CODE])
@@ -312,7 +316,7 @@ class Program:
             self.venue.follow_rules()
 
     async def _prune(self) -> None:
-        await self.wiring.store.prune(wall() - OUTBOX_KEPT, self.now() - SAMPLES_KEPT)
+        await self.wiring.store.prune(self.wall() - OUTBOX_KEPT, self.now() - SAMPLES_KEPT)
 
     async def _beat(self) -> None:
         await self.heartbeat.beat(healthy=ready(self.vitals.work()).ok)

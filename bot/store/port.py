@@ -7,8 +7,11 @@ from bot.store.records import (
     ChatRow,
     Commit,
     Committed,
+    Copied,
+    Firing,
     OutboxRow,
     OutboxStatus,
+    RecentSend,
     Saved,
 )
 
@@ -41,6 +44,9 @@ class Store(Protocol):
         What has ended goes before the new is stored; an alert that is leased is not dropped, it
         may have arrived: it is once its outcome asks for another attempt. Of a chat that is
         known `not_before` and `next_watch` never go down.
+
+        An alert of a rule that is paused in its chat is held as soon as it waits, whether it is
+        added, released or to be tried again; what is resumed waits again in its old place.
         """
 
     async def lease(
@@ -52,24 +58,79 @@ class Store(Protocol):
         arrived), or uncertain (likewise); row and chat `not_before` passed; chat enabled and not
         in `busy_chats`. A chat without a row is enabled.
 
-        Order is kept per chat, its topics together: replies first, then by id. Nothing of a chat
-        is claimed while another row of it is leased, nor behind a row that waits for its
-        `not_before`. What one call claims of a chat follows each other in that order and is meant
-        to go together: one row, or several alerts (of whatever topics), all doubtful or none. The
-        chat whose first row is the oldest comes first.
+        Order is kept per chat, its topics together: the rest of a message that has begun, then
+        replies, then by id. No more than five replies go before an alert that waited when they
+        came: the next ones keep their place by id. Nothing of a chat is claimed while another row
+        of it is leased, nor behind a row that waits for its `not_before`; what is held is as if it
+        were not there. What one call claims of a chat follows each other in that order and is
+        meant to go together: one row, or several alerts (of whatever topics), all doubtful or
+        none. It is never cut short for `limit`, but where a chat has more than 5,000: the last
+        chat of a call may pass it. The chat whose first row is the oldest comes first.
 
         The claimed rows are leased until `until`, `attempts` counted up. A store that only one
         program can open takes the leases it finds at its start as lapsed.
         """
 
-    async def settle(self, rows: Sequence[OutboxRow], chats: Sequence[ChatRow] = ()) -> int:
+    async def settle(
+        self,
+        rows: Sequence[OutboxRow],
+        chats: Sequence[ChatRow] = (),
+        added: Sequence[OutboxRow] = (),
+    ) -> int:
         """Writes back leased rows with their new status, and chats changed by the outcome.
+
+        `added` are new rows that follow from it (the rest of a message): stored where at least
+        one of `rows` counted.
 
         Fenced: a row counts only while its stored status is leased with the same `attempts`;
         returns how many counted. Of a row status, topic, payload, doubtful, `not_before`,
         message_id, sent_at and error are written (and `lease_until` where it stays leased); of a
         chat that is known only `disabled` and `not_before`.
         """
+
+    async def late_rows(self, chat_id: int, now: int, before: int) -> list[OutboxRow]:
+        """The unsent alerts of a chat that are too late, in order; none that is held.
+
+        Too late: created before `before`, or `expires_at` is not after `now`; and whatever else
+        is unsent of the episode of a too late "fired".
+        """
+
+    async def bury(
+        self, rows: Sequence[OutboxRow], reason: str, added: Sequence[OutboxRow] = ()
+    ) -> int:
+        """Rows that are not worth sending any more are dead; `added` tells of it.
+
+        Fenced: a row counts only while its stored status and `attempts` are the given ones.
+        Returns how many counted; `added` is stored where one did.
+        """
+
+    async def hasten(self, now: int) -> None:
+        """What waits for its own `not_before` is due now; a chat's own `not_before` stays."""
+
+    async def recent_sends(self, since: int) -> list[RecentSend]:
+        """The messages sent at or after that, oldest first (an edit is one too)."""
+
+    async def firings(self, since: int) -> list[Firing]:
+        """The episodes whose "fired" is in the outbox and that began at or after that."""
+
+    async def flapping_rows(self, before: int) -> list[OutboxRow]:
+        """What is held as FLAP, of those (chat, topic, rule, symbol) whose oldest such row was
+        created before that; in the outbox's order."""
+
+    async def held_counts(self) -> dict[tuple[int, str], int]:
+        """How many alerts are held as PAUSE, by chat and rule id; those without any are left out."""
+
+    async def row_of(self, key: str) -> OutboxRow | None:
+        """The row with that key."""
+
+    async def uncopied(self, chat_ids: Sequence[int], limit: int) -> list[OutboxRow]:
+        """Unsent alerts and notices of these chats whose copy is not DONE, in the outbox's order.
+
+        What is held is left out.
+        """
+
+    async def mark_copied(self, ids: Sequence[int], copied: Copied) -> None:
+        """How far the copy of these rows has come."""
 
     async def chat_rows(
         self, chat_id: int, rule_id: str, symbol: str, episode: int
@@ -98,14 +159,14 @@ class Store(Protocol):
         """
 
     async def prune(self, before: int, samples_before: int | None = None) -> int:
-        """Removes sent and dead rows created, updates handled and samples taken before that.
+        """Removes sent, dead and held rows created, updates handled and samples taken before that.
 
         `samples_before` is for samples alone where they are kept for another time. Returns how
         many were removed.
         """
 
     async def move_chat(self, old: int, new: int) -> dict[str, str]:
-        """Follows a group that became a supergroup: chat, watches, states and waiting rows.
+        """Follows a group that became a supergroup: chat, watches, states, pauses, unsent rows.
 
         Returns the rule ids that changed, old to new. A watch keeps its number unless the
         supergroup has one of that number. What was sent stays the old chat's: its message ids

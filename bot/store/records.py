@@ -42,6 +42,23 @@ class OutboxKind(StrEnum):
     ALERT = "alert"
     NOTICE = "notice"  # the program's own: feed silent, reload refused
     EDIT = "edit"  # of a message that was sent before
+    REST = "rest"  # a further part of a message whose first part arrived; before all else
+
+
+class Held(StrEnum):
+    """Why a row waits for more than its time and its chat's turn."""
+
+    NO = ""
+    PAUSE = "pause"  # its rule is paused in its chat, until somebody resumes it
+    FLAP = "flap"  # its rule fires too often on its symbol: the next summary tells of it
+
+
+class Copied(StrEnum):
+    """How far the copy of a row to the second channel has come."""
+
+    NO = ""
+    BEGUN = "begun"  # it may have arrived there
+    DONE = "done"
 
 
 class OutboxRow(msgspec.Struct, frozen=True):
@@ -61,6 +78,7 @@ class OutboxRow(msgspec.Struct, frozen=True):
     fingerprint: str = ""
     symbol: str = ""
     episode: int = 0  # `since` of the event; the resolved message replies to the fired one
+    event: str = ""  # of an alert: "fired", "resolved" or "reminded"
     expires_at: int | None = None  # a countdown is worthless after T
     status: OutboxStatus = OutboxStatus.NEW
     attempts: int = 0
@@ -70,7 +88,35 @@ class OutboxRow(msgspec.Struct, frozen=True):
     message_id: int | None = None
     sent_at: int | None = None
     error: str = ""
+    held: Held = Held.NO
+    copied: Copied = Copied.NO
     id: int = 0
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """A rule that caused too many messages in a chat: its alerts are held there."""
+
+    chat_id: int
+    rule_id: str
+    rule: str  # its name, for people
+    since: int
+    notice: str  # the key of the outbox row that told the chat
+
+
+class RecentSend(msgspec.Struct, frozen=True):
+    """One message that went to a chat. `rule_id` where all it told is one rule's alerts."""
+
+    chat_id: int
+    at: int
+    rule_id: str = ""
+
+
+class Firing(msgspec.Struct, frozen=True):
+    """One episode's begin, whoever was told of it; `episode` is its `since`."""
+
+    rule_id: str
+    symbol: str
+    episode: int
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -121,6 +167,9 @@ class Commit(msgspec.Struct, frozen=True):
     facts: dict[str, str] = {}  # named single values: heartbeat, last good rules file, admins ...
     update_id: int | None = None
     at: int = 0
+    pauses: tuple[Pause, ...] = ()  # their rules' unsent alerts in their chats are held
+    resumed: tuple[tuple[int, str], ...] = ()  # (chat_id, rule_id): what was held waits again
+    summed: tuple[int, ...] = ()  # ids of rows held as FLAP that a row of `outbox` sums up: dead
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -139,3 +188,4 @@ class Saved(msgspec.Struct, frozen=True):
     watches: tuple[Watch, ...]
     chats: tuple[ChatRow, ...]
     facts: dict[str, str]
+    pauses: tuple[Pause, ...] = ()
