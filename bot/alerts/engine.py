@@ -178,6 +178,15 @@ class Engine:
                 if state.phase in (Phase.FIRING, Phase.RECOVERING):
                     yield each, memory.symbol, state
 
+    def is_on(self, rule_id: str, symbol: str, since: int) -> bool:
+        """Whether an episode is on: as it was left, where its symbol has not come yet."""
+        memory = self.symbols.get(symbol)
+        left = self._leftover.state(rule_id, symbol)
+        state = left if memory is None else memory.states.get(rule_id)
+        if state is None or state.since != since:
+            return False
+        return state.phase in (Phase.FIRING, Phase.RECOVERING)
+
     def is_finished(self, rule: Rule) -> bool:
         """Whether `once` has ended a rule for every symbol that it can mean."""
         names = rule.selection.names(self.catalog)

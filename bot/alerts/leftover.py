@@ -36,6 +36,11 @@ class Leftover:
         """The states and samples of a symbol that has come; they wait no longer."""
         return self._states.pop(symbol, []), self._samples.pop(symbol, [])
 
+    def state(self, rule_id: str, symbol: str) -> State | None:
+        """How a rule stood on a symbol that has not come yet."""
+        saved = self._states.get(symbol, ())
+        return next((change.state for change in saved if change.rule_id == rule_id), None)
+
     def waiting(self) -> tuple[list[StateChange], list[SampleKept]]:
         """What still waits for its symbol."""
         states = [saved for each in self._states.values() for saved in each]

@@ -1,7 +1,8 @@
-"""What the notifier asks and tells about chats and faults, answered by the desk."""
+"""What the notifier asks and tells about chats and faults, answered by desk and engine."""
 
 from collections.abc import Awaitable, Callable
 
+from bot.alerts.engine import Engine
 from bot.app.desk import Desk
 from bot.notify.item import Reader
 from bot.notify.port import DATABASE, REFUSED
@@ -11,8 +12,11 @@ from bot.store.records import ChatRow
 class NotifierChats:
     """The chats of the desk, as the notifier sees them."""
 
-    def __init__(self, desk: Desk, move: Callable[[int, int], Awaitable[None]]) -> None:
+    def __init__(
+        self, desk: Desk, engine: Engine, move: Callable[[int, int], Awaitable[None]]
+    ) -> None:
         self._desk = desk
+        self._engine = engine
         self._move = move
 
     def reader(self, chat_id: int) -> Reader:
@@ -26,6 +30,9 @@ class NotifierChats:
 
     async def move(self, old: int, new: int) -> None:
         await self._move(old, new)
+
+    def is_on(self, rule_id: str, symbol: str, episode: int) -> bool:
+        return self._engine.is_on(rule_id, symbol, episode)
 
 
 class NotifierFaults:

@@ -154,7 +154,7 @@ class Program:
         self.notifier = Notifier(
             store,
             wiring.channel,
-            NotifierChats(desk, self._move_chat),
+            NotifierChats(desk, self.engine, self._move_chat),
             NotifierFaults(reports.begin, reports.end, reports.happened),
             wall,
             wiring.notifier,

@@ -34,7 +34,7 @@ from bot.notify.delivery import Delivery, Turn, keeps_away
 from bot.notify.message import write_missed
 from bot.notify.pacing import Limits, Pacing
 from bot.notify.payload import event_of, notice_row
-from bot.notify.port import DATABASE, REFUSED, Chats, Faults
+from bot.notify.port import DATABASE, NO_STORMS, REFUSED, Chats, Faults, Storms
 from bot.notify.settling import dead, released, settled
 from bot.rules.rule import Target
 from bot.store.port import Store, StoreError
@@ -58,7 +58,7 @@ class Settings:
 class Notifier:
     """Drains a store's outbox into a channel. `clock` gives epoch ms, as rows are dated."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a neighbour of its own
         self,
         store: Store,
         channel: Channel,
@@ -66,6 +66,7 @@ class Notifier:
         faults: Faults,
         clock: Callable[[], int],
         settings: Settings | None = None,
+        storms: Storms = NO_STORMS,
     ) -> None:
         self.delivery = Delivery(channel, faults)
         self._store = store
@@ -73,6 +74,7 @@ class Notifier:
         self._faults = faults
         self._clock = clock
         self._settings = settings or Settings()
+        self._storms = storms
         self._pacing = Pacing(self._settings.limits)
         self._ready: list[list[OutboxRow]] = []  # leased, one chat each, waiting for their turn
         self._under_way: dict[int, asyncio.Task[None]] = {}  # by chat

@@ -1,7 +1,8 @@
-"""What the notifier needs of the program around it: chats, and somewhere to say what is wrong."""
+"""What the notifier needs of the program around it: chats, storms, where to say what is wrong."""
 
 from typing import Protocol
 
+from bot.alerts.event import Event
 from bot.notify.item import Reader
 from bot.store.records import ChatRow
 
@@ -20,6 +21,42 @@ class Chats(Protocol):
 
     async def move(self, old: int, new: int) -> None:
         """Follows a group that became a supergroup, in the store and everywhere else."""
+
+    def is_on(self, rule_id: str, symbol: str, episode: int) -> bool:
+        """Whether that episode (the event's `since`) is still on."""
+
+
+class Storms(Protocol):
+    """Counts the messages that one rule alone causes in a chat, and pauses it where too many."""
+
+    def is_full(self, chat_id: int, rule_id: str, now: int) -> bool:
+        """Whether the next message of that rule alone is one too many."""
+
+    def sent(self, chat_id: int, rule_id: str, now: int) -> None:
+        """A message of that rule alone went to the chat, or may have."""
+
+    async def pause(self, chat_id: int, topic: int | None, event: Event) -> None:
+        """Holds the alerts of the event's rule in the chat, which is told so; stored together.
+
+        Raises:
+            StoreError: nothing was stored.
+        """
+
+
+class _NoStorms:
+    """No rule ever causes too many."""
+
+    def is_full(self, chat_id: int, rule_id: str, now: int) -> bool:  # noqa: ARG002 - the protocol's
+        return False
+
+    def sent(self, chat_id: int, rule_id: str, now: int) -> None:
+        """Nothing is counted."""
+
+    async def pause(self, chat_id: int, topic: int | None, event: Event) -> None:
+        """Nothing is paused."""
+
+
+NO_STORMS = _NoStorms()
 
 
 UNREACHABLE = "telegram"  # the server does not answer; cleared

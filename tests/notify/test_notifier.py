@@ -36,6 +36,7 @@ class Surroundings:
         self.store = store
         self.rows: dict[int, ChatRow] = {}
         self.moves: list[tuple[int, int]] = []
+        self.on: set[tuple[str, str, int]] = set()  # rule, symbol, episode
         self.faults: dict[str, str] = {}
         self.skipped = 0  # ms added to the clock
         self.began = time.monotonic()
@@ -53,6 +54,9 @@ class Surroundings:
     async def move(self, old: int, new: int) -> None:
         self.moves.append((old, new))
         await self.store.move_chat(old, new)
+
+    def is_on(self, rule_id: str, symbol: str, episode: int) -> bool:
+        return (rule_id, symbol, episode) in self.on
 
     def raised(self, kind: str, text: str) -> None:
         self.faults[kind] = text
