@@ -1,0 +1,149 @@
+"""When a rule tells too much: of how many messages it is paused, and what of it is summed up.
+
+Both act in delivery alone; what the engine decides is as ever.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from bot.alerts.lifecycle import Kind
+from bot.store.records import Firing, RecentSend
+
+MESSAGES, WITHIN = 15, 180_000  # of one rule alone in one chat, in so many ms
+FIRINGS, HOUR = 6, 3_600_000  # of one rule on one symbol, in so many ms
+_SWEEP = 600_000  # ms of event time between looks for pairs to forget
+
+
+class RuleMessages:
+    """The messages that told of one rule alone, by chat, within the last 3 minutes.
+
+    Times are the notifier's clock, which only passes (epoch ms).
+    """
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[int, int, str]] = deque()  # (at, chat id, rule id), oldest first
+        self._counts: Counter[tuple[int, str]] = Counter()
+
+    def sent(self, chat_id: int, rule_id: str, now: int) -> None:
+        self._expire(now)
+        self._recent.append((now, chat_id, rule_id))
+        self._counts[chat_id, rule_id] += 1
+
+    def is_full(self, chat_id: int, rule_id: str, now: int) -> bool:
+        """Whether one more message would be more than 15 within 3 minutes."""
+        self._expire(now)
+        return self._counts[chat_id, rule_id] >= MESSAGES
+
+    def forget(self, chat_id: int, rule_id: str) -> None:
+        """The rule begins anew in that chat."""
+        kept = [one for one in self._recent if one[1:] != (chat_id, rule_id)]
+        self._recent = deque(kept)
+        self._counts.pop((chat_id, rule_id), None)
+
+    def restore(self, sends: Iterable[RecentSend]) -> None:
+        """Takes what an earlier run sent, oldest first."""
+        for send in sends:
+            if send.rule_id:
+                self.sent(send.chat_id, send.rule_id, send.at)
+
+    def _expire(self, now: int) -> None:
+        while self._recent and self._recent[0][0] < now - WITHIN:
+            _, chat_id, rule_id = self._recent.popleft()
+            self._counts[chat_id, rule_id] -= 1
+            if not self._counts[chat_id, rule_id]:
+                del self._counts[chat_id, rule_id]
+
+
+class Telling(StrEnum):
+    """How an event is told."""
+
+    TELL = "tell"  # by itself
+    SAY = "say"  # by itself, with the word that what follows is summed up
+    FOLD = "fold"  # in the next summary
+
+
+class Flapping:
+    """Which rules fire so often on a symbol that it is summed up.
+
+    The 7th firing within an hour says so, and everything after it is folded, until an hour holds
+    so few firings that the next one would not be a 7th. Times are event times (ms): a summary is
+    about the market, whatever the machine's clock says.
+    """
+
+    def __init__(self) -> None:
+        # By rule and symbol: one time, or from the second on their list. In a storm thousands of
+        # pairs fire once, and a list for each would be the most of it.
+        self._times: dict[str, dict[str, int | list[int]]] = {}
+        self._flapping: set[tuple[str, str]] = set()
+        self._swept_at = 0
+
+    def note(self, rule_id: str, symbol: str, kind: Kind, at: int) -> Telling:
+        """Takes an event in its turn; how it is to be told."""
+        if at - self._swept_at >= _SWEEP or at < self._swept_at:
+            self._sweep(at)
+        goes_on = self.is_flapping(rule_id, symbol, at)
+        if not goes_on:
+            self._flapping.discard((rule_id, symbol))
+        if kind is not Kind.FIRED:
+            return Telling.FOLD if goes_on else Telling.TELL
+        firings = self._fired(rule_id, symbol, at)
+        if goes_on:
+            return Telling.FOLD
+        if firings <= FIRINGS:
+            return Telling.TELL
+        self._flapping.add((rule_id, symbol))
+        return Telling.SAY
+
+    def is_flapping(self, rule_id: str, symbol: str, now: int) -> bool:
+        """Whether what comes now is folded."""
+        if (rule_id, symbol) not in self._flapping:
+            return False
+        return len(self._within(rule_id, symbol, now)) >= FIRINGS
+
+    def forget(self, rule_id: str, symbol: str = "") -> None:
+        """The rule ended on that symbol; without one on all."""
+        symbols = self._times.get(rule_id, {})
+        for name in [symbol] if symbol else list(symbols):
+            symbols.pop(name, None)
+            self._flapping.discard((rule_id, name))
+        if not symbols:
+            self._times.pop(rule_id, None)
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Follows rules to their new ids."""
+        self._times = {names.get(rule_id, rule_id): own for rule_id, own in self._times.items()}
+        self._flapping = {(names.get(rule_id, rule_id), name) for rule_id, name in self._flapping}
+
+    def restore(self, firings: Iterable[Firing]) -> None:
+        """Takes the firings of an earlier run; they begin where their episodes do.
+
+        Those of two hours tell also of a pair that fires just often enough, hour after hour.
+        """
+        for one in sorted(firings, key=lambda firing: firing.episode):
+            self.note(one.rule_id, one.symbol, Kind.FIRED, one.episode)
+
+    def _fired(self, rule_id: str, symbol: str, at: int) -> int:
+        """Notes a firing; how many there are within the hour, with it."""
+        symbols = self._times.setdefault(rule_id, {})
+        times = [*self._within(rule_id, symbol, at), at][-FIRINGS - 1 :]
+        symbols[symbol] = times if len(times) > 1 else at
+        return len(times)
+
+    def _within(self, rule_id: str, symbol: str, now: int) -> list[int]:
+        """The firings of the last hour, oldest first; at most 7 are kept."""
+        times = self._times.get(rule_id, {}).get(symbol)
+        if times is None:
+            return []
+        return [
+            at for at in ([times] if isinstance(times, int) else times) if now - HOUR < at <= now
+        ]
+
+    def _sweep(self, now: int) -> None:
+        """Forgets the pairs whose last firing is over an hour old."""
+        self._swept_at = now
+        for rule_id, symbols in list(self._times.items()):
+            for name, times in list(symbols.items()):
+                last = times if isinstance(times, int) else times[-1]
+                if not now - HOUR < last <= now:
+                    self.forget(rule_id, name)
