@@ -11,7 +11,7 @@ from bot.locale import translator
 from bot.market.catalog import Catalog
 from bot.notify.item import Item
 from bot.notify.message import write
-from bot.notify.payload import edit_row, event_of
+from bot.notify.payload import edit_row, event_of, is_flapping
 from bot.rules.rule import Target
 from bot.store.port import Store
 from bot.store.records import OutboxRow
@@ -39,7 +39,8 @@ async def ended_rows(
             continue
         together = await store.message_rows(row.chat_id, row.id)
         reader = desk.reader(row.chat_id)
-        written = write([Item(each.id, event_of(each)) for each in together], reader)
+        items = [Item(each.id, event_of(each), flapping=is_flapping(each)) for each in together]
+        written = write(items, reader)
         gone = [each.symbol for each in together if catalog.trades(each.symbol) is False]
         over = [
             each.symbol

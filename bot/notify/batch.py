@@ -10,7 +10,7 @@ from bot.notify.channel import Written
 from bot.notify.item import Item, Reader
 from bot.notify.markup import split_html
 from bot.notify.message import LATE, doubt_mark, late_mark, write
-from bot.notify.payload import decode_payload, event_of, short_id
+from bot.notify.payload import decode_payload, event_of, is_flapping, short_id
 from bot.store.records import OutboxKind, OutboxRow
 
 
@@ -67,7 +67,8 @@ def items_of(rows: Sequence[OutboxRow], now: int) -> list[Item]:
 
 def _item(row: OutboxRow, now: int) -> Item:
     doubt = short_id(row) if row.doubtful else ""
-    return Item(row.id, event_of(row), max(now - row.created_at, 0), doubt)
+    late = max(now - row.created_at, 0)
+    return Item(row.id, event_of(row), late, doubt, is_flapping(row))
 
 
 def _marked(written: Written, row: OutboxRow, reader: Reader, now: int) -> Written:

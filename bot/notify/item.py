@@ -16,10 +16,12 @@ class Item(msgspec.Struct, frozen=True):
     """An alert to be written about.
 
     `row_id` is its outbox row's, `late` how long ago it was decided (ms), `doubt` the short id
-    of a message that may have arrived before, "" where none may.
+    of a message that may have arrived before, "" where none may. `flapping`: it also says that
+    what follows is summed up.
     """
 
     row_id: int
     event: Event
     late: int = 0
     doubt: str = ""
+    flapping: bool = False

@@ -7,9 +7,12 @@
     mute:<seconds>  yes      nothing is sent to this chat for so long
     unmute          yes      ends a mute
     unwatch:<n>     yes      ends the chat's watch number n
+    resume:<hex>    yes      ends the pause of the rule with this handle
 
 Data is 1 to 64 bytes (Bot API, InlineKeyboardButton); a button that would need more is left out.
 """
+
+import hashlib
 
 from bot.alerts.event import Event
 from bot.alerts.lifecycle import Kind
@@ -44,6 +47,21 @@ def table_keyboard(more: int, first_row: int | None, translate: Translate) -> Ke
 def more_keyboard(more: int, first_row: int | None, translate: Translate) -> Keyboard:
     """Under a further page of a table."""
     return table_keyboard(more, first_row, translate)[:1] if first_row is not None else ()
+
+
+def pause_keyboard(rule_id: str, translate: Translate) -> Keyboard:
+    """Under the word that a rule is paused."""
+    return keyboard([[Button(translate("Resume"), f"resume:{rule_handle(rule_id)}")]])
+
+
+def rule_handle(rule_id: str) -> str:
+    """Eight hex digits that name a rule in its chat, for a name may be too long for a button.
+
+    A watch is named by its number, which it keeps when its chat gets another id.
+    """
+    number = watch_number(rule_id)
+    name = rule_id if number is None else f"#{number}"
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 def keyboard(rows: list[list[Button]]) -> Keyboard:

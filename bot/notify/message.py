@@ -11,7 +11,8 @@ from bot.notify.channel import Written
 from bot.notify.item import Item, Reader
 from bot.notify.keyboard import alert_keyboard, table_keyboard
 from bot.notify.markup import escape, plain_text
-from bot.notify.table import table, totals
+from bot.notify.storm import FIRINGS
+from bot.notify.table import FLAPPING, table, totals
 from bot.notify.term import field_of, term_text
 from bot.rules.rule import Severity
 
@@ -83,6 +84,8 @@ def _table(items: Sequence[Item], translate: Translate, silent: bool) -> Written
     rules = list(dict.fromkeys(escape(item.event.rule) for item in items))
     names = ", ".join(rules[:5]) + (f" +{len(rules) - 5}" if len(rules) > 5 else "")
     lines.append(translate("Rules: {names}").format(names=names))
+    if any(item.flapping for item in items):
+        lines.append(f"{FLAPPING} {_flapping(translate)}")
     doubt = next((item.doubt for item in items if item.doubt), "")
     if doubt:
         lines.append(translate("♻️ Rows with ? are possible repeats #{id}").format(id=doubt))
@@ -103,6 +106,8 @@ def _alert(item: Item, reader: Reader, translate: Translate) -> str:
     ]
     if event.note:
         lines.append(f"📝 {escape(event.note)}")
+    if item.flapping:
+        lines.append(f"⚡ {_flapping(translate)}")
     if item.late >= LATE:
         lines.append(late_mark(item.late, translate))
     if item.doubt:
@@ -192,3 +197,8 @@ def _rule(event: Event, translate: Translate) -> str:
     if event.already and event.kind is Kind.FIRED:
         text += " · " + translate("already true when the rule started")
     return text
+
+
+def _flapping(translate: Translate) -> str:
+    text = translate("Fired {count} times within an hour: from here on a summary every 15 min")
+    return text.format(count=FIRINGS + 1)

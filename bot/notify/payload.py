@@ -7,10 +7,19 @@ import msgspec
 from bot.alerts.event import Event
 from bot.alerts.lifecycle import Kind
 from bot.notify.channel import Written
+from bot.notify.storm import Telling
 from bot.rules.rule import Target
-from bot.store.records import OutboxKind, OutboxRow
+from bot.store.records import Held, OutboxKind, OutboxRow
+
+
+class _Mark(msgspec.Struct):
+    """What stands in an alert's payload beside its event."""
+
+    flapping: bool = False
+
 
 _EVENT = msgspec.json.Decoder(Event)
+_MARK = msgspec.json.Decoder(_Mark)
 _WRITTEN = msgspec.json.Decoder(Written)
 
 
@@ -32,8 +41,15 @@ def event_of(row: OutboxRow) -> Event:
     return _EVENT.decode(row.payload)
 
 
-def outbox_row_for(event: Event, target: Target, created_at: int) -> OutboxRow:
-    """An event for one chat.
+def is_flapping(row: OutboxRow) -> bool:
+    """Whether an alert's row also says that its rule fires too often on its symbol."""
+    return _MARK.decode(row.payload).flapping
+
+
+def outbox_row_for(
+    event: Event, target: Target, created_at: int, telling: Telling = Telling.TELL
+) -> OutboxRow:
+    """An event for one chat: told by itself, with the word that it flaps, or in a summary.
 
     `created_at` is the notifier's clock (ms), from which the venue's may differ: what expires at
     T does so as long after it as T is after the event.
@@ -46,13 +62,15 @@ def outbox_row_for(event: Event, target: Target, created_at: int) -> OutboxRow:
         kind=OutboxKind.ALERT,
         chat_id=target.chat_id,
         topic=target.topic,
-        payload=encode_event(event),
+        payload=_payload(event, flapping=telling is Telling.SAY),
         created_at=created_at,
         rule_id=event.rule_id,
         fingerprint=event.fingerprint,
         symbol=event.symbol,
         episode=event.since,
+        event=event.kind.value,
         expires_at=_expires_at(event, created_at),
+        held=Held.FLAP if telling is Telling.FOLD else Held.NO,
     )  # fmt: skip
 
 
@@ -81,6 +99,12 @@ def short_id(row: OutboxRow) -> str:
     alphabet = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # none that look alike
     digest = hashlib.sha256(row.key.encode()).digest()
     return "".join(alphabet[byte % len(alphabet)] for byte in digest[:4])
+
+
+def _payload(event: Event, *, flapping: bool) -> bytes:
+    if not flapping:
+        return encode_event(event)
+    return msgspec.json.encode(msgspec.to_builtins(event) | {"flapping": True})
 
 
 def _key(*parts: object) -> str:

@@ -19,6 +19,7 @@ ROWS = 20  # of the first table
 MORE_ROWS = 100  # of each further page: 100 rows of at most 35 units stay below 4096
 WIDTH = 34  # columns
 _VALUE_WIDTH = 15
+FLAPPING = "⇅"  # instead of the sign of a firing
 _SIGNS = {Kind.FIRED: "▲", Kind.REMINDED: "↻", Kind.RESOLVED: "✓"}
 _RANKS = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
@@ -91,7 +92,8 @@ def _line(item: Item) -> str:
     value = "?" if event.value is None else term_text(event.headline, event.value)
     room = WIDTH - 2 - max(len(value), _VALUE_WIDTH) - 1
     symbol = _fitted(event.symbol, room)
-    sign = _SIGNS[event.kind] + ("?" if item.doubt else " ")
+    sign = FLAPPING if item.flapping else _SIGNS[event.kind]
+    sign += "?" if item.doubt else " "
     return f"{sign}{symbol} {value:>{WIDTH - 3 - room}}"[:WIDTH]
 
 

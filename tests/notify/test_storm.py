@@ -3,13 +3,22 @@
 import sys
 from collections import Counter
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.alerts.lifecycle import Kind
+from bot.locale import translator
+from bot.notify.batch import written_of
+from bot.notify.item import Reader
+from bot.notify.keyboard import pause_keyboard, rule_handle
+from bot.notify.markup import plain_text
+from bot.notify.payload import event_of, is_flapping, outbox_row_for
 from bot.notify.storm import HOUR, MESSAGES, WITHIN, Flapping, RuleMessages, Telling
-from bot.store.records import Firing, RecentSend
+from bot.rules.rule import Target
+from bot.store.records import Firing, Held, OutboxRow, OutboxStatus, RecentSend
+from tests.notify.events import AT, event
 
 START = 1_790_000_000_000
 MINUTE = 60_000
@@ -211,3 +220,50 @@ def test_every_event_is_told_once_and_a_stretch_is_said_once(
             if telling is Telling.SAY:
                 assert told_before is Telling.TELL
             told_before = telling
+
+
+def stored(telling: Telling, number: int = 1) -> OutboxRow:
+    """A row as it comes back from the store."""
+    target = Target(7, None)
+    row = outbox_row_for(event(f"S{number}USDT", since=AT + number), target, START, telling)
+    return msgspec.structs.replace(row, id=number, status=OutboxStatus.LEASED)
+
+
+def text_of(*rows: OutboxRow) -> str:
+    return plain_text(written_of(rows, Reader(), START)[0].text)
+
+
+@pytest.mark.parametrize("alerts", [1, 3, 4])
+def test_the_firing_that_is_one_too_many_says_what_follows(alerts: int) -> None:
+    rows = [stored(Telling.TELL, number) for number in range(1, alerts)]
+    said = "Fired 7 times within an hour: from here on a summary every 15 min"
+    assert said in text_of(*rows, stored(Telling.SAY, alerts))
+    assert said not in text_of(*rows, stored(Telling.TELL, alerts))
+
+
+def test_in_a_table_its_row_has_a_sign_of_its_own() -> None:
+    rows = [stored(Telling.SAY if number == 3 else Telling.TELL, number) for number in range(1, 6)]
+    lines = text_of(*rows).splitlines()
+    assert [line[0] for line in lines if "USDT" in line] == ["▲", "▲", "⇅", "▲", "▲"]
+    assert len({len(line) for line in lines if "USDT" in line}) == 1
+
+
+@pytest.mark.parametrize("telling", Telling)
+def test_only_what_is_folded_is_held_and_its_event_is_as_ever(telling: Telling) -> None:
+    row = stored(telling)
+    assert row.held is (Held.FLAP if telling is Telling.FOLD else Held.NO)
+    assert row.event == "fired"
+    assert event_of(row) == event("S1USDT", since=AT + 1)
+    assert is_flapping(row) is (telling is Telling.SAY)
+
+
+def test_the_resume_button_fits_whatever_the_rule_is_called_and_tells_rules_apart() -> None:
+    ids = ["file:hot", f"file:{'热' * 200}", "watch:-100:1", "watch:-100:2"]
+    buttons = [pause_keyboard(rule_id, translator("zh"))[0][0] for rule_id in ids]
+    assert {button.text for button in buttons} == {"恢复"}
+    assert len({button.data for button in buttons}) == len(ids)
+    assert all(button.data.startswith("resume:") for button in buttons)
+
+
+def test_a_watch_keeps_its_resume_button_when_its_chat_gets_another_id() -> None:
+    assert rule_handle("watch:-100:3") == rule_handle("watch:-1001234:3")
