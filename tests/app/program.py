@@ -97,6 +97,11 @@ class Run:
         await self.ended(10)
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def returncode(self) -> int | None:
         """None while it runs."""
         assert self._process is not None
@@ -120,9 +125,13 @@ class Run:
 
     async def said(self, words: str, within: float = 15.0) -> None:
         """Waits until the output holds these words."""
-        async with asyncio.timeout(within):
-            while words not in self.output:  # noqa: ASYNC110 - the reader fills it
-                await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(within):
+                while words not in self.output:  # noqa: ASYNC110 - the reader fills it
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            said = f"not within {within} s; said: {self.output[-2000:]}"
+            raise AssertionError(said) from None
 
     async def _signalled(self, number: int, within: float) -> int:
         assert self._process is not None
