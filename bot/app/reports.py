@@ -6,10 +6,11 @@ from functools import partial
 
 from bot.app import texts
 from bot.app.faults import Faults
-from bot.notify.port import TOKEN, UNREACHABLE
+from bot.chat.router import UNSTORED
+from bot.notify.port import DATABASE, TOKEN, UNREACHABLE
 from bot.store.records import OutboxRow
 
-POLLING = "polling"  # the fault of updates that cannot be read
+POLLING = "polling: "  # the faults of updates that cannot be read, followed by the router's kind
 RECORDING = "recording"  # the fault of a recording that cannot be written
 _log = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ class Reports:
         self._faults = faults
         self._wall = wall
         self._waiting: list[OutboxRow] = []
+        self._unpolled: set[str] = set()  # of UNREACHABLE and TOKEN, what polls meet as well
 
     def take(self) -> list[OutboxRow]:
         """The notices since the last time."""
@@ -31,6 +33,9 @@ class Reports:
         self._waiting += self._faults.begin(kind, partial(texts.plain_fault, text), self._wall())
 
     def end(self, kind: str) -> None:
+        """Sending does not meet it any more. It is over where polls do not meet it either."""
+        if kind in self._unpolled:
+            return
         over = texts.telegram_back if kind in (UNREACHABLE, TOKEN) else texts.chat_back
         self._waiting += self._faults.end(kind, over, self._wall())
 
@@ -40,12 +45,22 @@ class Reports:
         said = partial(texts.plain_fault, text)
         self._waiting += self._faults.notices(f"happened:{text}", said, self._wall())
 
-    def polling(self, problem: str | None) -> None:
-        """Why updates cannot be read; None: they can."""
-        if problem is None:
-            self._waiting += self._faults.end(POLLING, texts.poller_back, self._wall())
-        else:
-            self.begin(POLLING, problem)
+    def polling(self, kind: str, problem: str | None) -> None:
+        """What keeps updates from being read, by the router's kinds; None: it is over.
+
+        That Telegram is out of reach is one fault, whoever meets it.
+        """
+        if kind in (UNREACHABLE, TOKEN):
+            self._unpolled.discard(kind)
+            if problem is None:
+                self.end(kind)
+            else:
+                self._unpolled.add(kind)
+                self.begin(kind, problem)
+        elif problem is None:
+            self._waiting += self._faults.end(POLLING + kind, texts.poller_back, self._wall())
+        elif kind != UNSTORED or not self._faults.is_active(DATABASE):  # which was told
+            self.begin(POLLING + kind, problem)
 
     def recording(self, problem: str | None) -> None:
         """Why the recording cannot be written; None: it can."""

@@ -4,9 +4,9 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
 
 from bot.app.live import CLAIM_CODE, Live
+from bot.app.sending_clock import steady
 from bot.app.venue import Venue
 from bot.app.world import LiveWorld
 from bot.chat.access import Access
@@ -14,7 +14,7 @@ from bot.chat.answer import Answer
 from bot.chat.decide import apology, decide
 from bot.chat.registry import menus
 from bot.chat.request import Request, RequestKind, read_command
-from bot.chat.router import Router
+from bot.chat.router import OnFault, Router
 from bot.notify.batch import items_of
 from bot.notify.bot_api import BotApi, BotApiError, TokenRefusedError
 from bot.notify.table import write_more
@@ -37,7 +37,7 @@ class Talk:
         world: LiveWorld,
         venue: Venue,
         store: Store,
-        report: Callable[[str | None], None],
+        report: OnFault,
     ) -> None:
         self._api = api
         self._live = live
@@ -46,7 +46,13 @@ class Talk:
         self._store = store
         self._base: ChatRow | None = None  # the chat's row on which the last answer was decided
         self.router = Router(
-            api, self._decide, self._apologise, self._apply, report, look_up=self._look_up
+            api,
+            self._decide,
+            self._apologise,
+            self._apply,
+            report,
+            look_up=self._look_up,
+            clock=steady,
         )
 
     async def introduce(self) -> None:

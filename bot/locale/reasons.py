@@ -67,8 +67,15 @@ def _of_sending(_: Translate) -> tuple[str, ...]:
         _("no certain answer from the Telegram server: {detail}"),
         _("Telegram does not answer: a request is stuck"),
         _(
-            "another program reads this bot's updates (or a webhook is set): stop it, or use a"
-            " token of its own. The server says: {detail}"
+            "another program reads this bot's updates with the same token, so that each gets some"
+            " of the commands: stop the other one, or give one of them a token of its own. The"
+            " server says: {detail}"
+        ),
+        _(
+            "a webhook is set for this bot: somebody called setWebhook with its token, and Telegram"
+            " hands its updates there alone. If that is not wanted any more, open"
+            " https://api.telegram.org/bot<the token>/deleteWebhook once; else use a token of its"
+            " own here. The server says: {detail}"
         ),
         _(
             "the Telegram server refuses the token: check TELEGRAM_TOKEN (from @BotFather) and"

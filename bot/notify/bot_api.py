@@ -5,13 +5,12 @@ placeholder in its stead.
 """
 
 import asyncio
+import contextlib
 import json
-import ssl
+import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import partial
 from typing import Any
-from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from telegram import Bot
@@ -19,11 +18,12 @@ from telegram.error import TelegramError
 from telegram.request import HTTPXRequest, RequestData
 
 from bot.notify.channel import Doubtful, Later, Outcome, Sent, TokenRefused, Written
-from bot.notify.outcome import is_unchanged, sort_answer
+from bot.notify.outcome import is_settled_edit, sort_answer
+from bot.notify.token_transport import PLACEHOLDER, TokenTransport
 
 PUBLIC_API = "https://api.telegram.org"
 UPDATES = ("message", "callback_query", "my_chat_member")
-_PLACEHOLDER = "0:token"
+_CLOSE_WITHIN = 2.0  # s
 _Json = dict[str, Any]
 
 
@@ -36,7 +36,7 @@ class TokenRefusedError(BotApiError):
 
 
 class PollConflictError(BotApiError):
-    """Another program reads the updates of this token."""
+    """The updates of this token go to another program, or to a webhook."""
 
 
 class UnreachableError(BotApiError):
@@ -63,28 +63,43 @@ class BotApi:
         read_timeout: float = 10.0,
     ) -> None:
         root = api_url.rstrip("/")
-        sending = _TokenTransport(token, root, connections)
-        polling = _TokenTransport(token, root, 2)
-        self._sending = _Request(sending, connect_timeout, read_timeout)
-        self._polling = _Request(polling, connect_timeout, read_timeout)
-        self._bot = _Bot(
-            _PLACEHOLDER, f"{root}/bot", request=self._sending, get_updates_request=self._polling
-        )
+
+        def pool(most: int) -> _Pool:
+            transport = TokenTransport(token, root, most)
+            return _Pool(root, _Request(transport, connect_timeout, read_timeout))
+
+        self._sending = pool(connections)
+        self._bot = self._sending.bot
+        self._new_polling = partial(pool, 2)
+        self._polling = self._new_polling()
+        self._leaving: set[asyncio.Task[None]] = set()
         self._read_timeout = read_timeout
 
     def __repr__(self) -> str:
         return "BotApi()"
 
     async def close(self) -> None:
-        await asyncio.gather(self._sending.shutdown(), self._polling.shutdown())
+        for task in self._leaving:
+            task.cancel()
+        await asyncio.gather(
+            self._sending.close(), self._polling.close(), *self._leaving, return_exceptions=True
+        )
+
+    def renew_polling(self) -> None:
+        """The next getUpdates has connections of its own; those before are given up as they are."""
+        task = asyncio.create_task(self._polling.close())
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+        self._polling = self._new_polling()
 
     async def send(self, chat_id: int, topic: int | None, written: Written) -> Outcome:
-        """Sends or edits, once."""
+        """Sends or edits, once. An edit of a message that somebody deleted counts as done."""
         try:
             return Sent(await self._send(chat_id, topic, written))
         except _AnswerError as answer:
-            if written.edit_of is not None and is_unchanged(answer.status, answer.description):
-                return Sent(written.edit_of)
+            edited = written.edit_of
+            if edited is not None and is_settled_edit(answer.status, answer.description):
+                return Sent(edited)
             return answer.outcome()
         except TelegramError as error:
             return _failure(error)
@@ -92,7 +107,7 @@ class BotApi:
     async def _send(self, chat_id: int, topic: int | None, written: Written) -> int:
         message: _Json = {
             "chat_id": chat_id,
-            "text": written.text,
+            "text": _sendable(written.text),
             "parse_mode": None if written.plain else "HTML",
             "link_preview_options": {"is_disabled": True},
             "reply_markup": _markup(written),
@@ -122,16 +137,22 @@ class BotApi:
         return me
 
     async def get_updates(self, offset: int, timeout: int) -> list[_Json]:  # noqa: ASYNC109 - the server's long poll
-        """Updates from an id on, those below confirmed; waits at most `timeout` s for one.
+        """Updates from an id on, those below confirmed; the server waits `timeout` s for one.
+
+        How long the whole may take is the caller's to watch: no bound on a read ends an answer
+        that drips, and none a pool that is stuck.
 
         Raises:
             PollConflictError: another program polls with this token, or a webhook is set.
             BotApiError: as its kinds say.
         """
         arguments = {"offset": offset, "timeout": timeout, "allowed_updates": list(UPDATES)}
-        updates: list[_Json] = await self._ask(
-            "getUpdates", arguments, self._read_timeout + timeout
-        )
+        try:
+            updates: list[_Json] = await self._polling.bot.ask(
+                "getUpdates", arguments, timeout + 2 * self._read_timeout
+            )
+        except TelegramError as error:
+            raise _sorted(error) from None
         return updates
 
     async def answer_callback(self, query_id: str, text: str = "") -> bool:
@@ -160,14 +181,6 @@ class BotApi:
             menu = [{"command": name, "description": text} for name, text in entries]
             await self._ask("setMyCommands", {"commands": menu, "language_code": language or None})
 
-    async def delete_webhook(self) -> None:
-        """Ends a webhook, which would keep getUpdates from working; updates are kept.
-
-        Raises:
-            BotApiError: as its kinds say.
-        """
-        await self._ask("deleteWebhook", {"drop_pending_updates": False})
-
     async def member_status(self, chat_id: int, user_id: int) -> str:
         """A user's place in a group: `creator`, `administrator`, `member`, `left` ...
 
@@ -177,9 +190,9 @@ class BotApi:
         member = await self._ask("getChatMember", {"chat_id": chat_id, "user_id": user_id})
         return str(member["status"])
 
-    async def _ask(self, method: str, arguments: _Json, read_timeout: float | None = None) -> Any:
+    async def _ask(self, method: str, arguments: _Json) -> Any:
         try:
-            return await self._bot.ask(method, arguments, read_timeout)
+            return await self._bot.ask(method, arguments)
         except TelegramError as error:
             raise _sorted(error) from None
 
@@ -194,6 +207,20 @@ class _Bot(Bot):
         return await self._post(method, arguments, **timeouts)
 
 
+class _Pool:
+    """Connections, and the library's requests over them."""
+
+    def __init__(self, root: str, request: "_Request") -> None:
+        self.bot = _Bot(PLACEHOLDER, f"{root}/bot", request=request, get_updates_request=request)
+        self._request = request
+
+    async def close(self) -> None:
+        """Within a few seconds, however stuck it is."""
+        with contextlib.suppress(Exception):  # what cannot be closed in order is let go of
+            async with asyncio.timeout(_CLOSE_WITHIN):
+                await self._request.shutdown()
+
+
 class _AnswerError(TelegramError):
     """An answer other than 2xx, before python-telegram-bot folds unlike ones together."""
 
@@ -206,14 +233,25 @@ class _AnswerError(TelegramError):
             answer = json.loads(body)
             self.description = str(answer["description"])
             parameters = answer.get("parameters", {})
-            self.retry_after = parameters.get("retry_after")
-            self.migrate_to = parameters.get("migrate_to_chat_id")
-        except (ValueError, LookupError, TypeError, AttributeError):
-            pass  # not the Bot API's JSON: the description stays None
+            self.retry_after = _seconds(parameters.get("retry_after"))
+            self.migrate_to = _chat_id(parameters.get("migrate_to_chat_id"))
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            pass  # not the Bot API's JSON: what is missing stays None
         super().__init__(f"{status} {self.description}")
 
     def outcome(self) -> Outcome:
         return sort_answer(self.status, self.description, self.retry_after, self.migrate_to)
+
+
+def _seconds(value: Any) -> float | None:
+    """A `retry_after` that can be waited for."""
+    if isinstance(value, int | float) and 0 <= value < math.inf:
+        return value
+    return None
+
+
+def _chat_id(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 class _GarbledError(TelegramError):
@@ -226,7 +264,7 @@ class _Request(HTTPXRequest):
     __slots__ = ()
 
     def __init__(
-        self, transport: "_TokenTransport", connect_timeout: float, read_timeout: float
+        self, transport: "TokenTransport", connect_timeout: float, read_timeout: float
     ) -> None:
         super().__init__(
             connect_timeout=connect_timeout,
@@ -249,53 +287,22 @@ class _Request(HTTPXRequest):
             raise _AnswerError(status, body)
         try:
             json.loads(body)["result"]
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise _GarbledError("the answer is no Bot API server's") from error
         return status, body
 
 
-class _TokenTransport(httpx.AsyncHTTPTransport):
-    """Puts the token into the address at the last moment."""
-
-    def __init__(self, token: str, root: str, connections: int) -> None:
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        super().__init__(verify=_context(), limits=limits, proxy=_proxy_for(root))
-        self._token = quote(token, safe=":").encode()
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        path = request.url.raw_path.replace(_PLACEHOLDER.encode(), self._token, 1)
-        addressed = httpx.Request(
-            request.method,
-            request.url.copy_with(raw_path=path),
-            headers=request.headers,
-            stream=request.stream,
-            extensions=request.extensions,
-        )
-        return await super().handle_async_request(addressed)
-
-
-@lru_cache(maxsize=1)
-def _context() -> ssl.SSLContext:
-    """Made once: reading the machine's certificates takes a while."""
-    return httpx.create_ssl_context()
-
-
-def _proxy_for(root: str) -> str | None:
-    """The environment's proxy for this server; none for one on this machine."""
-    address = urlsplit(root)
-    host = address.hostname or ""
-    if host in ("localhost", "::1") or host.startswith("127.") or proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    return proxies.get(address.scheme) or proxies.get("all")
-
-
 def _markup(written: Written) -> _Json | None:
     rows = [
-        [{"text": button.text, "callback_data": button.data} for button in row]
+        [{"text": _sendable(button.text), "callback_data": button.data} for button in row]
         for row in written.buttons
     ]
     return {"inline_keyboard": rows} if rows else None
+
+
+def _sendable(text: str) -> str:
+    """Without half characters, which no request can carry."""
+    return text.encode("utf-8", "replace").decode()
 
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -312,10 +319,7 @@ def _failure(error: TelegramError) -> Outcome:
 
 def _sorted(error: TelegramError) -> BotApiError:
     if isinstance(error, _AnswerError) and error.status == 409:
-        return PollConflictError(
-            "another program reads this bot's updates (or a webhook is set): "
-            f"stop it, or use a token of its own. The server says: {error.description}"
-        )
+        return PollConflictError(_conflict(error.description or ""))
     outcome = error.outcome() if isinstance(error, _AnswerError) else _failure(error)
     if isinstance(outcome, TokenRefused):
         return TokenRefusedError(
@@ -327,3 +331,19 @@ def _sorted(error: TelegramError) -> BotApiError:
     if isinstance(outcome, Doubtful):
         return UnreachableError(outcome.reason)
     return BotApiError(f"the Telegram server refuses: {error}")
+
+
+def _conflict(description: str) -> str:
+    """Who gets the updates instead, and what to do; the texts are those of Client.cpp."""
+    if "webhook" in description.lower():
+        return (
+            "a webhook is set for this bot: somebody called setWebhook with its token, and Telegram"
+            " hands its updates there alone. If that is not wanted any more, open"
+            " https://api.telegram.org/bot<the token>/deleteWebhook once; else use a token of its"
+            f" own here. The server says: {description}"
+        )
+    return (
+        "another program reads this bot's updates with the same token, so that each gets some of"
+        " the commands: stop the other one, or give one of them a token of its own. The server"
+        f" says: {description}"
+    )
