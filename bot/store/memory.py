@@ -1,24 +1,31 @@
 """The store without a disk: for replays, dry runs and tests. It forgets everything at its end."""
 
-from collections.abc import Sequence
-from itertools import count
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from bot.alerts.lifecycle import State
 from bot.store import merge, order
+from bot.store.memory_outbox import MemoryOutbox
 from bot.store.records import (
     ChatRow,
     Commit,
     Committed,
+    Copied,
+    Firing,
+    Held,
     OutboxKind,
     OutboxRow,
     OutboxStatus,
+    Pause,
+    RecentSend,
     Sample,
     Saved,
     SavedState,
     StateKey,
     Watch,
+    watch_rule_id,
 )
 
 
@@ -26,16 +33,14 @@ class MemoryStore:
     """A `Store` in plain dicts. No method awaits anything, so each is one transaction."""
 
     def __init__(self) -> None:
-        self._states: dict[StateKey, State] = {}
+        self._states: dict[tuple[str, str], dict[str, State]] = {}  # rule, fingerprint -> symbol
         self._samples: dict[tuple[str, str, int], Sample] = {}
         self._watches: dict[tuple[int, int], Watch] = {}
         self._chats: dict[int, ChatRow] = {}
         self._facts: dict[str, str] = {}
+        self._pauses: dict[tuple[int, str], Pause] = {}
         self._handled: dict[int, int] = {}  # update id -> when, 0: not known
-        self._rows: dict[int, OutboxRow] = {}
-        self._waiting: dict[int, set[int]] = {}  # chat -> ids of its rows not sent nor dead
-        self._keys: set[str] = set()
-        self._ids = count(1)
+        self._outbox = MemoryOutbox()
 
     async def open(self) -> None:
         """Nothing needs to be opened."""
@@ -43,14 +48,20 @@ class MemoryStore:
     async def close(self) -> None:
         """Nothing needs to be closed; what it holds stays until it is dropped."""
 
+    # -- deciding --------------------------------------------------------------------------
+
     async def load(self) -> Saved:
-        keys = sorted(self._states, key=msgspec.structs.astuple)
         return Saved(
-            states=tuple(SavedState(key, self._states[key]) for key in keys),
+            states=tuple(
+                SavedState(StateKey(*rule, symbol), state)
+                for rule, states in sorted(self._states.items())
+                for symbol, state in sorted(states.items())
+            ),
             samples=tuple(self._samples[key] for key in sorted(self._samples)),
             watches=tuple(self._watches[key] for key in sorted(self._watches)),
             chats=tuple(self._chats[key] for key in sorted(self._chats)),
             facts=dict(self._facts),
+            pauses=tuple(self._pauses[key] for key in sorted(self._pauses)),
         )
 
     async def commit(self, commit: Commit) -> Committed:
@@ -59,8 +70,11 @@ class MemoryStore:
                 return Committed(applied=False)
             at = commit.at or max((row.created_at for row in commit.outbox), default=0)
             self._handled[commit.update_id] = at
-        dropped = sum(self._end(key) for key in commit.ended)
-        self._states |= {saved.key: saved.state for saved in commit.states}
+        touched: set[int] = set()
+        dropped = sum(self._end(key, touched) for key in commit.ended)
+        for saved in commit.states:
+            rule = saved.key.rule_id, saved.key.fingerprint
+            self._states.setdefault(rule, {})[saved.key.symbol] = saved.state
         for sample in commit.samples:
             self._samples.setdefault((sample.symbol, sample.field, sample.time), sample)
         for key in commit.unwatched:
@@ -69,54 +83,207 @@ class MemoryStore:
         for chat in commit.chats:
             self._chats[chat.chat_id] = merge.committed(self._chats.get(chat.chat_id), chat)
         self._facts |= commit.facts
-        added = sum(self._add(row) for row in commit.outbox)
+        self._change_pauses(commit, touched)
+        for number in commit.summed:
+            row = self._outbox.rows.get(number)
+            if row is not None and row.held is Held.FLAP:
+                self._outbox.put(order.dead(row, order.SUMMED))
+        added = self._add(commit.outbox)
+        self._plan(touched.union((row.chat_id for row in commit.outbox), _ids(commit.chats)))
         return Committed(applied=True, outbox_added=added, outbox_dropped=dropped)
+
+    def _end(self, key: StateKey, touched: set[int]) -> int:
+        """Forgets states and drops their unsent alerts; how many."""
+        rule = key.rule_id, key.fingerprint
+        states = self._states.get(rule, {})
+        for symbol in [key.symbol] if key.symbol else list(states):
+            states.pop(symbol, None)
+        if not states:
+            self._states.pop(rule, None)
+        ended = [
+            order.ended(row)
+            for row in self._outbox.unsent(key.rule_id)
+            if row.kind is OutboxKind.ALERT
+            and row.fingerprint == key.fingerprint
+            and key.symbol in ("", row.symbol)
+        ]
+        for row in ended:
+            self._outbox.put(row)
+        touched |= {row.chat_id for row in ended}
+        return sum(row.status is OutboxStatus.DEAD for row in ended)
+
+    def _change_pauses(self, commit: Commit, touched: set[int]) -> None:
+        ended = {key.rule_id for key in commit.ended if not key.symbol}
+        over = [
+            *commit.resumed,
+            *((chat_id, watch_rule_id(chat_id, number)) for chat_id, number in commit.unwatched),
+            *(pair for pair in self._pauses if pair[1] in ended),
+        ]
+        changed = {pair[0] for pair in over if self._pauses.pop(pair, None) is not None}
+        self._pauses |= {(pause.chat_id, pause.rule_id): pause for pause in commit.pauses}
+        self._hold(changed.union(_ids(commit.pauses)))
+        touched |= changed.union(_ids(commit.pauses))
+
+    def _hold(self, chat_ids: Iterable[int]) -> None:
+        self._outbox.paused = set(self._pauses)
+        for chat_id in chat_ids:
+            self._outbox.hold(chat_id)
+
+    def _add(self, rows: Iterable[OutboxRow]) -> int:
+        return sum(map(self._outbox.add, rows))
+
+    def _plan(self, chat_ids: Iterable[int]) -> None:
+        self._outbox.plan(chat_ids, lambda chat_id: self._chats.get(chat_id) or ChatRow(chat_id))
+
+    # -- delivering ------------------------------------------------------------------------
 
     async def lease(
         self, now: int, until: int, limit: int, busy_chats: frozenset[int] = frozenset()
     ) -> Sequence[OutboxRow]:
+        outbox = self._outbox
+        self._plan(outbox.hold_lapsed(now))
         due = [
-            self._queue(chat_id)
-            for chat_id in self._waiting.keys() - busy_chats
-            if (at := self._due_at(chat_id)) is not None and at <= now
+            (first_id, chat_id)
+            for chat_id, (due_at, first_id) in outbox.turns.items()
+            if due_at <= now and chat_id not in busy_chats
         ]
         claimed: list[OutboxRow] = []
-        for queue in sorted(due, key=lambda queue: queue[0].id):
+        for _, chat_id in sorted(due):
             if len(claimed) < limit:
-                claimed += order.take(queue, now, until, limit - len(claimed))
+                taken = order.together(outbox.queue(chat_id), now)
+                claimed += [order.leased(row, until) for row in taken]
         for row in claimed:
-            self._put(row)
+            outbox.put(row)
+        self._plan(row.chat_id for row in claimed)
         return claimed
 
-    async def settle(self, rows: Sequence[OutboxRow], chats: Sequence[ChatRow] = ()) -> int:
-        counted = 0
+    async def settle(
+        self,
+        rows: Sequence[OutboxRow],
+        chats: Sequence[ChatRow] = (),
+        added: Sequence[OutboxRow] = (),
+    ) -> int:
+        changed = []
         for row in rows:
-            settled = order.settled(self._rows.get(row.id), row)
+            settled = order.settled(self._outbox.rows.get(row.id), row)
             if settled is not None:
-                self._put(settled)
-                counted += 1
+                self._outbox.put(self._outbox.with_hold(settled))
+                changed.append(settled)
         for chat in chats:
             self._chats[chat.chat_id] = merge.delivered(self._chats.get(chat.chat_id), chat)
-        return counted
+        return self._finish(changed, chats, added)
+
+    async def bury(
+        self, rows: Sequence[OutboxRow], reason: str, added: Sequence[OutboxRow] = ()
+    ) -> int:
+        changed = []
+        for row in rows:
+            buried = order.buried(self._outbox.rows.get(row.id), row, reason)
+            if buried is not None:
+                self._outbox.put(buried)
+                changed.append(buried)
+        return self._finish(changed, (), added)
+
+    def _finish(
+        self, changed: Sequence[OutboxRow], chats: Sequence[ChatRow], added: Sequence[OutboxRow]
+    ) -> int:
+        if changed:
+            self._add(added)
+        self._plan({*_ids(changed), *_ids(chats), *_ids(added)})
+        return len(changed)
+
+    async def hasten(self, now: int) -> None:
+        outbox = self._outbox
+        waiting = (outbox.queue(chat_id) for chat_id in list(outbox.queue_lengths()))
+        rows = [row for queue in (*waiting, outbox.all_held()) for row in queue]
+        put_off = [row for row in rows if row.not_before > now]
+        for row in put_off:
+            outbox.put(msgspec.structs.replace(row, not_before=now))
+        self._plan(_ids(put_off))
+
+    async def mark_copied(self, ids: Sequence[int], copied: Copied) -> None:
+        for row in [self._outbox.rows[number] for number in ids if number in self._outbox.rows]:
+            self._outbox.put(msgspec.structs.replace(row, copied=copied))
+
+    # -- looking ---------------------------------------------------------------------------
+
+    async def late_rows(self, chat_id: int, now: int, before: int) -> list[OutboxRow]:
+        alerts = [row for row in self._outbox.queue(chat_id) if row.kind is OutboxKind.ALERT]
+        late = {row.id for row in alerts if order.too_late(row, now, before)}
+        fired = {
+            (row.rule_id, row.symbol, row.episode)
+            for row in alerts
+            if row.id in late and row.event == "fired"
+        }
+        return [
+            row
+            for row in alerts
+            if row.id in late or (row.rule_id, row.symbol, row.episode) in fired
+        ]
+
+    async def recent_sends(self, since: int) -> list[RecentSend]:
+        rows = [
+            (row.sent_at, row)
+            for row in self._outbox.rows.values()
+            if row.status is OutboxStatus.SENT and row.sent_at is not None and row.sent_at >= since
+        ]
+        messages: dict[tuple[int, int, int | None, int], set[str]] = {}
+        for at, row in sorted(rows, key=lambda sent: (sent[0], sent[1].id)):
+            alert = row.kind is OutboxKind.ALERT
+            key = row.chat_id, at, row.message_id, 0 if alert else row.id
+            messages.setdefault(key, set()).add(row.rule_id if alert else "")
+        return [
+            RecentSend(chat_id, at, "".join(rules) if len(rules) == 1 else "")
+            for (chat_id, at, *_), rules in messages.items()
+        ]
+
+    async def firings(self, since: int) -> list[Firing]:
+        found = {
+            (row.episode, row.rule_id, row.symbol)
+            for row in self._outbox.rows.values()
+            if row.event == "fired" and row.episode >= since
+        }
+        return [Firing(rule_id, symbol, episode) for episode, rule_id, symbol in sorted(found)]
+
+    async def flapping_rows(self, before: int) -> list[OutboxRow]:
+        whose: dict[tuple[object, ...], list[OutboxRow]] = {}
+        for row in self._outbox.all_held():
+            if row.held is Held.FLAP:
+                key = row.chat_id, row.topic, row.rule_id, row.symbol
+                whose.setdefault(key, []).append(row)
+        due = [rows for rows in whose.values() if min(row.created_at for row in rows) < before]
+        return sorted((row for rows in due for row in rows), key=lambda row: row.id)
+
+    async def held_counts(self) -> dict[tuple[int, str], int]:
+        held = self._outbox.all_held()
+        return dict(Counter((r.chat_id, r.rule_id) for r in held if r.held is Held.PAUSE))
+
+    async def row_of(self, key: str) -> OutboxRow | None:
+        return self._outbox.of_key(key)
+
+    async def uncopied(self, chat_ids: Sequence[int], limit: int) -> list[OutboxRow]:
+        kinds = (OutboxKind.ALERT, OutboxKind.NOTICE)
+        found = [
+            row
+            for chat_id in set(chat_ids)
+            for row in self._outbox.queue(chat_id)
+            if row.kind in kinds and row.copied is not Copied.DONE
+        ]
+        return sorted(found, key=lambda row: row.id)[:limit]
 
     async def chat_rows(
         self, chat_id: int, rule_id: str, symbol: str, episode: int
     ) -> list[OutboxRow]:
-        told = await self.episode_rows(rule_id, symbol, episode)
+        told = self._outbox.episode(rule_id, symbol, episode)
         return [row for row in told if row.chat_id == chat_id]
 
     async def episode_rows(self, rule_id: str, symbol: str, episode: int) -> list[OutboxRow]:
-        wanted = (OutboxKind.ALERT, rule_id, symbol, episode)
-        return [
-            row
-            for row in self._rows.values()
-            if (row.kind, row.rule_id, row.symbol, row.episode) == wanted
-        ]
+        return self._outbox.episode(rule_id, symbol, episode)
 
     async def message_rows(self, chat_id: int, row_id: int) -> list[OutboxRow]:
         alerts = {
             row.id: row
-            for row in self._rows.values()
+            for row in self._outbox.rows.values()
             if row.chat_id == chat_id and row.kind is OutboxKind.ALERT
         }
         message_id = alerts[row_id].message_id if row_id in alerts else None
@@ -125,32 +292,30 @@ class MemoryStore:
         return [row for row in alerts.values() if row.message_id == message_id]
 
     async def pending(self, chat_id: int | None = None) -> int:
-        if chat_id is not None:
-            return len(self._waiting.get(chat_id, ()))
-        return sum(map(len, self._waiting.values()))
+        lengths = self._outbox.queue_lengths()
+        return sum(lengths.values()) if chat_id is None else lengths.get(chat_id, 0)
 
     async def outbox_counts(self) -> dict[OutboxStatus, int]:
-        counts = dict.fromkeys(OutboxStatus, 0)
-        for row in self._rows.values():
-            counts[row.status] += 1
-        return counts
+        counts = Counter(row.status for row in self._outbox.rows.values())
+        return {status: counts[status] for status in OutboxStatus}
 
     async def next_due(self, now: int) -> int | None:
-        due = [at for at in map(self._due_at, self._waiting) if at is not None]
-        return max(min(due), now) if due else None
+        turns = [due_at for due_at, _ in self._outbox.turns.values()]
+        return max(min(turns), now) if turns else None
+
+    # -- keeping house ---------------------------------------------------------------------
 
     async def prune(self, before: int, samples_before: int | None = None) -> int:
         limit = before if samples_before is None else samples_before
         rows = [
             row
-            for row in self._rows.values()
-            if row.status not in order.WAITING and row.created_at < before
+            for row in self._outbox.rows.values()
+            if row.created_at < before and (row.status not in order.UNSENT or row.held)
         ]
         handled = [update for update, at in self._handled.items() if 0 < at < before]
         old = [key for key, sample in self._samples.items() if sample.time < limit]
         for row in rows:
-            del self._rows[row.id]
-            self._keys.remove(row.key)
+            self._outbox.remove(row)
         for update in handled:
             del self._handled[update]
         for key in old:
@@ -169,68 +334,34 @@ class MemoryStore:
             del self._watches[before.chat_id, before.number]
             self._watches[after.chat_id, after.number] = after
         renamed = {a.rule_id: b.rule_id for a, b in zip(mine, moved, strict=True)}
+        for row in [*self._outbox.queue(old), *self._outbox.held(old)]:
+            self._outbox.put(msgspec.structs.replace(row, chat_id=new))
         self._rename(renamed)
-        for row in self._queue(old):
-            self._put(msgspec.structs.replace(row, chat_id=new))
-        self._waiting.pop(old, None)
+        self._move_pauses(old, new, renamed)
+        self._plan((old, new))
         return renamed
 
     def _rename(self, renamed: dict[str, str]) -> None:
-        stale = [key for key in self._states if key.rule_id in renamed.values()]
-        for key in stale:
-            del self._states[key]
-        for key in [key for key in self._states if key.rule_id in renamed]:
-            after = msgspec.structs.replace(key, rule_id=renamed[key.rule_id])
-            self._states[after] = self._states.pop(key)
-        for ids in self._waiting.values():
-            for row in [self._rows[each] for each in ids]:
-                if row.rule_id in renamed:
-                    self._put(msgspec.structs.replace(row, rule_id=renamed[row.rule_id]))
+        for rule in [rule for rule in self._states if rule[0] in renamed.values()]:
+            del self._states[rule]
+        for rule in [rule for rule in self._states if rule[0] in renamed]:
+            self._states[renamed[rule[0]], rule[1]] = self._states.pop(rule)
+        for before, after in renamed.items():
+            for row in self._outbox.unsent(before):
+                self._outbox.put(msgspec.structs.replace(row, rule_id=after))
 
-    def _end(self, key: StateKey) -> int:
-        """Forgets states and drops their unsent alerts; how many."""
-        for state in [state for state in self._states if _covers(key, state)]:
-            del self._states[state]
-        waiting = [
-            row
-            for ids in self._waiting.values()
-            for row in map(self._rows.__getitem__, ids)
-            if row.kind is OutboxKind.ALERT
-            and _covers(key, StateKey(row.rule_id, row.fingerprint, row.symbol))
-        ]
-        ended = [order.ended(row) for row in waiting]
-        for row in ended:
-            self._put(row)
-        return sum(row.status is OutboxStatus.DEAD for row in ended)
-
-    def _add(self, row: OutboxRow) -> bool:
-        if row.key in self._keys:
-            return False
-        self._keys.add(row.key)
-        self._put(msgspec.structs.replace(row, id=next(self._ids)))
-        return True
-
-    def _put(self, row: OutboxRow) -> None:
-        self._rows[row.id] = row
-        if row.status in order.WAITING:
-            self._waiting.setdefault(row.chat_id, set()).add(row.id)
-        elif row.chat_id in self._waiting:
-            self._waiting[row.chat_id].discard(row.id)
-            if not self._waiting[row.chat_id]:
-                del self._waiting[row.chat_id]
-
-    def _queue(self, chat_id: int) -> list[OutboxRow]:
-        return sorted(map(self._rows.__getitem__, self._waiting.get(chat_id, ())), key=order.place)
-
-    def _due_at(self, chat_id: int) -> int | None:
-        queue = self._queue(chat_id)
-        leases = (row.lease_until for row in queue if row.status is OutboxStatus.LEASED)
-        chat = self._chats.get(chat_id) or ChatRow(chat_id)
-        return order.due_at(queue[0].not_before, max(leases, default=0), chat.disabled,
-                            chat.not_before)  # fmt: skip
+    def _move_pauses(self, old: int, new: int, renamed: dict[str, str]) -> None:
+        """A pause that the new chat has stays, but of the watches' new ids nothing may be left."""
+        for rule_id in renamed.values():
+            self._pauses.pop((new, rule_id), None)
+        for pause in [pause for pause in self._pauses.values() if pause.chat_id == old]:
+            del self._pauses[old, pause.rule_id]
+            rule_id = renamed.get(pause.rule_id, pause.rule_id)
+            moved = msgspec.structs.replace(pause, chat_id=new, rule_id=rule_id)
+            self._pauses.setdefault((new, rule_id), moved)
+        self._hold([new])
 
 
-def _covers(key: StateKey, other: StateKey) -> bool:
-    """Whether an ended key means another: an empty symbol is every symbol."""
-    same = (key.rule_id, key.fingerprint) == (other.rule_id, other.fingerprint)
-    return same and key.symbol in ("", other.symbol)
+def _ids(rows: Iterable[OutboxRow | ChatRow | Pause]) -> set[int]:
+    """The chats of rows."""
+    return {row.chat_id for row in rows}

@@ -46,7 +46,9 @@ class Store(Protocol):
         known `not_before` and `next_watch` never go down.
 
         An alert of a rule that is paused in its chat is held as soon as it waits, whether it is
-        added, released or to be tried again; what is resumed waits again in its old place.
+        added, released or to be tried again; what is resumed waits again in its old place. What
+        ends is dropped also where it is held. A pause is over when it is resumed, when its watch
+        is unwatched, and when a key in `ended` is of its rule and every symbol.
         """
 
     async def lease(
@@ -114,11 +116,13 @@ class Store(Protocol):
         """The episodes whose "fired" is in the outbox and that began at or after that."""
 
     async def flapping_rows(self, before: int) -> list[OutboxRow]:
-        """What is held as FLAP, of those (chat, topic, rule, symbol) whose oldest such row was
-        created before that; in the outbox's order."""
+        """What is held as FLAP, in the outbox's order.
+
+        Only of those (chat, topic, rule, symbol) whose oldest such row was created before that.
+        """
 
     async def held_counts(self) -> dict[tuple[int, str], int]:
-        """How many alerts are held as PAUSE, by chat and rule id; those without any are left out."""
+        """How many alerts are held as PAUSE, by chat and rule id; only where some are."""
 
     async def row_of(self, key: str) -> OutboxRow | None:
         """The row with that key."""
@@ -147,10 +151,10 @@ class Store(Protocol):
         """
 
     async def pending(self, chat_id: int | None = None) -> int:
-        """How many rows are neither sent nor dead."""
+        """How many rows wait to be sent: neither sent nor dead nor held."""
 
     async def outbox_counts(self) -> dict[OutboxStatus, int]:
-        """How many rows are in each status."""
+        """How many rows are in each status, as stored: what is held is new or uncertain."""
 
     async def next_due(self, now: int) -> int | None:
         """When the next chat's turn comes, `now` where one's has; None where nothing waits.

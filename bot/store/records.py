@@ -131,7 +131,12 @@ class Watch(msgspec.Struct, frozen=True):
 
     @property
     def rule_id(self) -> str:
-        return f"watch:{self.chat_id}:{self.number}"
+        return watch_rule_id(self.chat_id, self.number)
+
+
+def watch_rule_id(chat_id: int, number: int) -> str:
+    """The id of the rule that a watch is."""
+    return f"watch:{chat_id}:{number}"
 
 
 class ChatRow(msgspec.Struct, frozen=True):

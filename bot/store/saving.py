@@ -1,36 +1,45 @@
 """What is decided and what a start reads: the inside of `load`, `commit`, `prune`, `move_chat`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, delete, select, update
+from sqlalchemy import delete, select, update
 
 from bot.alerts.lifecycle import State
 from bot.store import merge, order
+from bot.store.adding import add_rows
+from bot.store.dialect import Row
+from bot.store.ending import end
+from bot.store.holding import change_pauses, move_pauses, pauses_of
 from bot.store.records import (
     ChatRow,
     Commit,
     Committed,
-    OutboxKind,
-    OutboxRow,
+    Held,
     OutboxStatus,
+    Pause,
     Sample,
     Saved,
     SavedState,
     StateKey,
     Watch,
+    watch_rule_id,
 )
 from bot.store.schema import (
     alert_states,
+    any_held,
     chats,
     facts,
     handled_updates,
+    held_as,
     outbox,
+    pauses,
     samples,
+    unsent,
     waiting,
     watches,
 )
-from bot.store.transaction import Transaction, dicts, plan, write
+from bot.store.transaction import Transaction, chunks, dicts, plan
 
 
 def load(transaction: Transaction) -> Saved:
@@ -58,26 +67,30 @@ def load(transaction: Transaction) -> Saved:
         ),
         chats=tuple(transaction.records(ChatRow, select(chats).order_by(chats.c.chat_id))),
         facts={row.name: row.value for row in transaction.rows(select(facts))},
+        pauses=tuple(
+            transaction.records(Pause, select(pauses).order_by(pauses.c.chat_id, pauses.c.rule_id))
+        ),
     )
 
 
 def commit(transaction: Transaction, given: Commit) -> Committed:
     if given.update_id is not None and not _first_time(transaction, given, given.update_id):
         return Committed(applied=False)
-    dropped, touched = _end(transaction, given.ended)
+    dropped, touched = end(transaction, given.ended)
     _put_states(transaction, given.states)
-    if given.samples:
-        transaction.database.insert_new(transaction.connection, samples, dicts(given.samples))
+    transaction.insert_new(samples, dicts(given.samples))
     for chat_id, number in given.unwatched:
-        transaction.connection.execute(
+        transaction.change(
             delete(watches).where(watches.c.chat_id == chat_id, watches.c.number == number)
         )
     transaction.upsert(watches, dicts(given.watches))
     for chat in given.chats:
         merged = merge.committed(transaction.chat(chat.chat_id), chat)
         transaction.upsert(chats, dicts([merged]))
-    transaction.upsert(facts, [{"name": name, "value": v} for name, v in given.facts.items()])
-    added = _add_rows(transaction, given.outbox)
+    transaction.upsert(facts, ({"name": name, "value": v} for name, v in given.facts.items()))
+    touched |= change_pauses(transaction, _pauses_over(transaction, given), given.pauses)
+    _sum_up(transaction, given.summed)
+    added = add_rows(transaction, given.outbox)
     touched |= {chat.chat_id for chat in given.chats} | {row.chat_id for row in given.outbox}
     plan(transaction, touched)
     return Committed(applied=True, outbox_added=added, outbox_dropped=dropped)
@@ -86,54 +99,38 @@ def commit(transaction: Transaction, given: Commit) -> Committed:
 def _first_time(transaction: Transaction, given: Commit, update_id: int) -> bool:
     at = given.at or max((row.created_at for row in given.outbox), default=0)
     row = {"update_id": update_id, "handled_at": at}
-    return bool(transaction.database.insert_new(transaction.connection, handled_updates, [row]))
+    return bool(transaction.insert_new(handled_updates, [row]))
 
 
-def _end(transaction: Transaction, ended: Iterable[StateKey]) -> tuple[int, set[int]]:
-    """Forgets states and drops their unsent alerts; how many, and of which chats."""
-    dropped = 0
-    touched: set[int] = set()
-    for key in ended:
-        transaction.connection.execute(delete(alert_states).where(*_of(alert_states, key)))
-        query = select(outbox).where(waiting(), outbox.c.kind == OutboxKind.ALERT)
-        rows = transaction.records(OutboxRow, query.where(*_of(outbox, key)))
-        ended_rows = [order.ended(row) for row in rows]
-        write(transaction, ended_rows)
-        touched |= {row.chat_id for row in rows}
-        dropped += sum(row.status is OutboxStatus.DEAD for row in ended_rows)
-    return dropped, touched
-
-
-def _of(table: Table, key: StateKey) -> Iterator[ColumnElement[bool]]:
-    yield table.c.rule_id == key.rule_id
-    yield table.c.fingerprint == key.fingerprint
-    if key.symbol:
-        yield table.c.symbol == key.symbol
+def _pauses_over(transaction: Transaction, given: Commit) -> Iterable[tuple[int, str]]:
+    """What is resumed, and the pauses of rules that are no more."""
+    yield from given.resumed
+    for chat_id, number in given.unwatched:
+        yield chat_id, watch_rule_id(chat_id, number)
+    yield from pauses_of(transaction, {key.rule_id for key in given.ended if not key.symbol})
 
 
 def _put_states(transaction: Transaction, states: Iterable[SavedState]) -> None:
     encode = msgspec.json.Encoder().encode
-    rows = [
+    rows: Iterable[Row] = (
         {
             **msgspec.structs.asdict(saved.key),
             "phase": str(saved.state.phase),
             "state": encode(saved.state).decode(),
         }
         for saved in states
-    ]
+    )
     transaction.upsert(alert_states, rows)
 
 
-def _add_rows(transaction: Transaction, rows: Iterable[OutboxRow]) -> int:
-    """Numbers follow the order given."""
-    values = []
-    for row in rows:
-        value = msgspec.structs.asdict(row) | {"lane": order.lane(row)}
-        del value["id"]
-        values.append(value)
-    if not values:
-        return 0
-    return transaction.database.insert_new(transaction.connection, outbox, values)
+def _sum_up(transaction: Transaction, ids: Iterable[int]) -> None:
+    """Rows that a summary tells of are done with; none of them waits, so no turn changes."""
+    for some in chunks(ids):
+        transaction.change(
+            update(outbox)
+            .where(outbox.c.id.in_(some), held_as(Held.FLAP))
+            .values(status=OutboxStatus.DEAD, held=Held.NO, error=order.SUMMED)
+        )
 
 
 def prune(transaction: Transaction, before: int, samples_before: int) -> int:
@@ -141,10 +138,11 @@ def prune(transaction: Transaction, before: int, samples_before: int) -> int:
     known = handled_updates.c.handled_at > 0
     statements = (
         delete(outbox).where(done, outbox.c.created_at < before),
+        delete(outbox).where(any_held(), outbox.c.created_at < before),
         delete(handled_updates).where(known, handled_updates.c.handled_at < before),
         delete(samples).where(samples.c.time < samples_before),
     )
-    return sum(transaction.connection.execute(each).rowcount for each in statements)
+    return sum(map(transaction.change, statements))
 
 
 def move_chat(transaction: Transaction, old: int, new: int) -> dict[str, str]:
@@ -164,9 +162,11 @@ def move_chat(transaction: Transaction, old: int, new: int) -> dict[str, str]:
     connection.execute(delete(watches).where(watches.c.chat_id == old))
     transaction.upsert(chats, dicts([chat]))
     transaction.upsert(watches, dicts(moved))
-    connection.execute(update(outbox).where(outbox.c.chat_id == old, waiting()).values(chat_id=new))
+    for lot in (waiting(), any_held()):
+        connection.execute(update(outbox).where(outbox.c.chat_id == old, lot).values(chat_id=new))
     for before, after in renamed.items():
         _rename(transaction, before, after)
+    move_pauses(transaction, old, new, renamed)
     plan(transaction, (old, new))
     return renamed
 
@@ -178,5 +178,5 @@ def _rename(transaction: Transaction, before: str, after: str) -> None:
         update(alert_states).where(alert_states.c.rule_id == before).values(rule_id=after)
     )
     connection.execute(
-        update(outbox).where(outbox.c.rule_id == before, waiting()).values(rule_id=after)
+        update(outbox).where(outbox.c.rule_id == before, unsent()).values(rule_id=after)
     )

@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Index,
     Integer,
     LargeBinary,
@@ -16,14 +17,28 @@ from sqlalchemy import (
     Text,
     TextClause,
     UniqueConstraint,
+    and_,
     text,
 )
 
+from bot.store.records import Held
+
 metadata = MetaData()
 
-# What "waits" and "is leased" mean to an index; a query must repeat the text to be served by it.
-WAITING = "status IN ('new', 'leased', 'uncertain')"
+# What the partial indexes hold; a query must repeat the text to be served by one.
+UNSENT = "status IN ('new', 'leased', 'uncertain')"
+WAITING = f"{UNSENT} AND held = ''"
 LEASED = "status = 'leased'"
+HELD = "held <> ''"  # such a row is new or uncertain: what dies or is leased is held no more
+PUT_OFF = f"{UNSENT} AND not_before > 0"
+REPLIES = "kind = 'reply'"
+FIRED = "event = 'fired'"
+SENT = "sent_at IS NOT NULL"
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
 
 # SQLite numbers rows by itself only where the key's type is INTEGER.
 _serial = BigInteger().with_variant(Integer, "sqlite")
@@ -54,7 +69,7 @@ outbox = Table(
     Column("id", _serial, primary_key=True),
     Column("key", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    Column("lane", SmallInteger, nullable=False),  # 0 goes before 1 within a chat
+    Column("lane", SmallInteger, nullable=False),  # the lowest goes first within a chat
     Column("chat_id", BigInteger, nullable=False),
     Column("topic", BigInteger),
     Column("payload", LargeBinary, nullable=False),
@@ -72,18 +87,17 @@ outbox = Table(
     Column("message_id", BigInteger),
     Column("sent_at", BigInteger),
     Column("error", Text, nullable=False),
-    Index(
-        "outbox_waiting", "chat_id", "lane", "id",
-        sqlite_where=text(WAITING), postgresql_where=text(WAITING),
-    ),
-    Index(
-        "outbox_leased", "chat_id", "lease_until",
-        sqlite_where=text(LEASED), postgresql_where=text(LEASED),
-    ),
-    Index(
-        "outbox_waiting_by_rule", "rule_id", "fingerprint", "symbol",
-        sqlite_where=text(WAITING), postgresql_where=text(WAITING),
-    ),
+    Column("event", Text, nullable=False, server_default=""),
+    Column("held", Text, nullable=False, server_default=""),
+    Column("copied", Text, nullable=False, server_default=""),
+    _partial("outbox_waiting", "chat_id", "lane", "id", where=WAITING),
+    _partial("outbox_leased", "chat_id", "lease_until", where=LEASED),
+    _partial("outbox_unsent_by_rule", "rule_id", "fingerprint", "symbol", where=UNSENT),
+    _partial("outbox_held", "held", "chat_id", "rule_id", where=HELD),
+    _partial("outbox_put_off", "not_before", where=PUT_OFF),
+    _partial("outbox_replies", "chat_id", "id", where=REPLIES),
+    _partial("outbox_firings", "episode", "rule_id", "symbol", where=FIRED),
+    _partial("outbox_by_sending", "sent_at", where=SENT),
     UniqueConstraint("key", name="outbox_key"),
     Index("outbox_by_episode", "rule_id", "symbol", "episode", "chat_id"),
     Index("outbox_by_message", "chat_id", "message_id"),
@@ -112,6 +126,16 @@ watches = Table(
     Column("line", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("created_by", BigInteger, nullable=False),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("chat_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("rule_id", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("notice", Text, nullable=False),
 )
 
 chats = Table(
@@ -144,10 +168,24 @@ handled_updates = Table(
 )
 
 
-def waiting() -> TextClause:
+def unsent() -> TextClause:
     """Rows of the outbox that are neither sent nor dead."""
+    return text(UNSENT)
+
+
+def waiting() -> TextClause:
+    """Rows of the outbox that are neither sent nor dead nor held."""
     return text(WAITING)
 
 
 def leased() -> TextClause:
     return text(LEASED)
+
+
+def held_as(reason: Held) -> ColumnElement[bool]:
+    """Rows of the outbox that are held for that reason."""
+    return and_(text(HELD), outbox.c.held == reason)
+
+
+def any_held() -> ColumnElement[bool]:
+    return and_(text(HELD), outbox.c.held.in_((Held.PAUSE, Held.FLAP)))

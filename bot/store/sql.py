@@ -9,11 +9,21 @@ from msgspec import MsgspecError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.store import delivering, saving
+from bot.store import delivering, looking, saving
 from bot.store.dialect import Database, database
 from bot.store.migrate import migrate
 from bot.store.port import StoreError
-from bot.store.records import ChatRow, Commit, Committed, OutboxRow, OutboxStatus, Saved
+from bot.store.records import (
+    ChatRow,
+    Commit,
+    Committed,
+    Copied,
+    Firing,
+    OutboxRow,
+    OutboxStatus,
+    RecentSend,
+    Saved,
+)
 from bot.store.transaction import Transaction
 
 _Result = TypeVar("_Result")
@@ -73,28 +83,65 @@ class SqlStore:
             raise
         return [after for _, after in claimed]
 
-    async def settle(self, rows: Sequence[OutboxRow], chats: Sequence[ChatRow] = ()) -> int:
-        return await self._run(delivering.settle, rows, chats)
+    async def settle(
+        self,
+        rows: Sequence[OutboxRow],
+        chats: Sequence[ChatRow] = (),
+        added: Sequence[OutboxRow] = (),
+    ) -> int:
+        return await self._run(delivering.settle, rows, chats, added)
+
+    async def late_rows(self, chat_id: int, now: int, before: int) -> list[OutboxRow]:
+        return await self._run(looking.late_rows, chat_id, now, before)
+
+    async def bury(
+        self, rows: Sequence[OutboxRow], reason: str, added: Sequence[OutboxRow] = ()
+    ) -> int:
+        return await self._run(delivering.bury, rows, reason, added)
+
+    async def hasten(self, now: int) -> None:
+        await self._run(delivering.hasten, now)
+
+    async def recent_sends(self, since: int) -> list[RecentSend]:
+        return await self._run(looking.recent_sends, since)
+
+    async def firings(self, since: int) -> list[Firing]:
+        return await self._run(looking.firings, since)
+
+    async def flapping_rows(self, before: int) -> list[OutboxRow]:
+        return await self._run(looking.flapping_rows, before)
+
+    async def held_counts(self) -> dict[tuple[int, str], int]:
+        return await self._run(looking.held_counts)
+
+    async def row_of(self, key: str) -> OutboxRow | None:
+        return await self._run(looking.row_of, key)
+
+    async def uncopied(self, chat_ids: Sequence[int], limit: int) -> list[OutboxRow]:
+        return await self._run(looking.uncopied, chat_ids, limit)
+
+    async def mark_copied(self, ids: Sequence[int], copied: Copied) -> None:
+        await self._run(delivering.mark_copied, ids, copied)
 
     async def chat_rows(
         self, chat_id: int, rule_id: str, symbol: str, episode: int
     ) -> list[OutboxRow]:
-        return await self._run(delivering.chat_rows, chat_id, rule_id, symbol, episode)
+        return await self._run(looking.chat_rows, chat_id, rule_id, symbol, episode)
 
     async def episode_rows(self, rule_id: str, symbol: str, episode: int) -> list[OutboxRow]:
-        return await self._run(delivering.episode_rows, rule_id, symbol, episode)
+        return await self._run(looking.episode_rows, rule_id, symbol, episode)
 
     async def message_rows(self, chat_id: int, row_id: int) -> list[OutboxRow]:
-        return await self._run(delivering.message_rows, chat_id, row_id)
+        return await self._run(looking.message_rows, chat_id, row_id)
 
     async def pending(self, chat_id: int | None = None) -> int:
-        return await self._run(delivering.pending, chat_id)
+        return await self._run(looking.pending, chat_id)
 
     async def outbox_counts(self) -> dict[OutboxStatus, int]:
-        return await self._run(delivering.outbox_counts)
+        return await self._run(looking.outbox_counts)
 
     async def next_due(self, now: int) -> int | None:
-        return await self._run(delivering.next_due, now)
+        return await self._run(looking.next_due, now)
 
     async def prune(self, before: int, samples_before: int | None = None) -> int:
         limit = before if samples_before is None else samples_before

@@ -1,11 +1,22 @@
 """A transaction on the tables, and the plan of turns that every change of a queue keeps true."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, update
+from sqlalchemy import (
+    Connection,
+    Executable,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 
 from bot.store import order
 from bot.store.dialect import Database, Row
@@ -14,7 +25,17 @@ from bot.store.schema import chats, leased, outbox, turns, waiting
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
 _Item = TypeVar("_Item")
-_CHUNK = 500  # values in one IN; SQLite's limit of variables was 999 for long
+# Rows handled at a time, and values in one IN: what is on its way to the database stays small
+# however large a commit is, and SQLite's limit of variables was 999 for long.
+_CHUNK = 500
+_STREAMED = 100  # rows read at a time where the reader may stop early
+
+# What an attempt can change of a row, and what a lease does.
+OUTCOME = (
+    "status", "topic", "payload", "attempts", "doubtful", "not_before", "lease_until",
+    "message_id", "sent_at", "error", "held",
+)  # fmt: skip
+LEASE = ("status", "attempts", "doubtful", "lease_until")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,36 +48,51 @@ class Transaction:
     def rows(self, query: Select[Any]) -> Sequence[Any]:
         return self.connection.execute(query).all()
 
-    def records(
-        self, kind: type[_Record], query: Select[Any], values: Row | None = None
-    ) -> list[_Record]:
+    def change(self, statement: Executable) -> int:
+        """Executes it and says how many rows it changed."""
+        return self.connection.execute(statement).rowcount
+
+    def records(self, kind: type[_Record], query: Select[Any]) -> list[_Record]:
         """Rows as records; columns carry the names of the record's fields."""
-        found = self.connection.execute(query, values)
-        names = [str(name) for name in found.keys()]  # noqa: SIM118 - a result is no mapping
-        rows = [dict(zip(names, row, strict=True)) for row in found]
-        return msgspec.convert(rows, list[kind])  # type: ignore[valid-type]
+        return list(self.stream(kind, query))
+
+    def stream(
+        self, kind: type[_Record], query: Select[Any], size: int = _CHUNK
+    ) -> Generator[_Record, None, None]:
+        """Rows as records, read as they are asked for; to be closed before anything is written."""
+        with self.connection.execute(query) as found:
+            names = [str(name) for name in found.keys()]  # noqa: SIM118 - a result is no mapping
+            for part in found.partitions(size):
+                rows = [dict(zip(names, row, strict=True)) for row in part]
+                yield from msgspec.convert(rows, list[kind])  # type: ignore[valid-type]
+
+    def queue(self, chat_id: int) -> Generator[OutboxRow, None, None]:
+        """The waiting rows of a chat in order."""
+        query = select(outbox).where(outbox.c.chat_id == chat_id, waiting())
+        return self.stream(OutboxRow, query.order_by(outbox.c.lane, outbox.c.id), _STREAMED)
 
     def chat(self, chat_id: int) -> ChatRow | None:
         found = self.records(ChatRow, select(chats).where(chats.c.chat_id == chat_id))
         return found[0] if found else None
 
-    def upsert(self, table: Table, rows: Sequence[Row]) -> None:
-        if rows:
-            self.database.upsert(self.connection, table, rows)
+    def upsert(self, table: Table, rows: Iterable[Row]) -> None:
+        for some in chunks(rows):
+            self.database.upsert(self.connection, table, some)
+
+    def insert_new(self, table: Table, rows: Iterable[Row]) -> int:
+        """Inserts the rows whose keys are not there; returns how many."""
+        return sum(self.database.insert_new(self.connection, table, some) for some in chunks(rows))
 
 
-def write(transaction: Transaction, rows: Sequence[OutboxRow]) -> None:
-    """Stores what can change of rows."""
-    names = (
-        "status", "topic", "payload", "attempts", "doubtful", "not_before", "lease_until",
-        "message_id", "sent_at", "error",
-    )  # fmt: skip
-    if rows:
-        statement = update(outbox).where(outbox.c.id == bindparam("row_id"))
-        values = [{name: getattr(row, name) for name in names} | {"row_id": row.id} for row in rows]
-        transaction.connection.execute(
-            statement.values({name: bindparam(name) for name in names}), values
-        )
+def write(
+    transaction: Transaction, rows: Iterable[OutboxRow], names: Sequence[str] = OUTCOME
+) -> None:
+    """Stores the named fields of rows."""
+    statement = update(outbox).where(outbox.c.id == bindparam("row_id"))
+    statement = statement.values({name: bindparam(name) for name in names})
+    for some in chunks(rows):
+        values = [{name: getattr(row, name) for name in names} | {"row_id": row.id} for row in some]
+        transaction.connection.execute(statement, values)
 
 
 def plan(transaction: Transaction, chat_ids: Iterable[int]) -> None:
@@ -104,9 +140,12 @@ def _due(row: Any) -> int | None:
     return order.due_at(row.first_not_before, row.lease_end, row.disabled, row.chat_not_before)
 
 
-def dicts(records: Iterable[msgspec.Struct]) -> list[dict[str, Any]]:
-    return [msgspec.structs.asdict(record) for record in records]
+def dicts(records: Iterable[msgspec.Struct]) -> Iterator[dict[str, Any]]:
+    return map(msgspec.structs.asdict, records)
 
 
-def chunks(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
+def chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """A few at a time, none of them empty."""
+    rest = iter(items)
+    while some := list(islice(rest, _CHUNK)):
+        yield some

@@ -227,8 +227,9 @@ async def test_an_alert_whose_rule_ended_while_it_was_under_way_is_not_tried_aga
     store: Store, outcome: Callable[[OutboxRow, int], OutboxRow]
 ) -> None:
     behind = row(rule_id="file:cold")
-    await put(store, row(), behind)
-    [leased] = await take(store, limit=1)
+    await put(store, row())
+    [leased] = await take(store)
+    await put(store, behind)
     assert (await store.commit(Commit(ended=(KEY,)))).outbox_dropped == 0
     assert await store.settle([outcome(leased, 0)]) == 1
     [stored] = await store.chat_rows(7, "file:hot", "BTCUSDT", 900)
@@ -319,14 +320,23 @@ async def test_alerts_of_a_chat_are_claimed_together_in_order(store: Store) -> N
     assert keys(await take(store)) == keys(rows)
 
 
-async def test_the_limit_cuts_the_queue_and_the_rest_waits_for_the_outcome(store: Store) -> None:
-    rows = [row() for _ in range(5)]
+async def test_the_limit_does_not_cut_what_goes_together(store: Store) -> None:
+    rows = [row(n) for n in (7, 7, 7, 8, 9)]
     await put(store, *rows)
-    first = await take(store, limit=2)
-    assert keys(first) == keys(rows[:2])
+    assert keys(await take(store, limit=2)) == keys(rows[:3])
+    assert keys(await take(store, limit=2)) == keys(rows[3:])
+
+
+async def test_of_a_chat_with_very_many_rows_the_first_five_thousand_are_claimed(
+    store: Store,
+) -> None:
+    rows = [row() for _ in range(5_001)]
+    await put(store, *rows)
+    first = await take(store, limit=1)
+    assert keys(first) == keys(rows[:5_000])
     assert await take(store) == []
-    await store.settle([sent(r) for r in first])
-    assert keys(await take(store)) == keys(rows[2:])
+    assert await store.settle([sent(r) for r in first]) == 5_000
+    assert keys(await take(store)) == keys(rows[5_000:])
 
 
 async def test_a_reply_goes_first_and_alone(store: Store) -> None:

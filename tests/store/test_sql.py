@@ -185,8 +185,9 @@ async def test_a_cancelled_commit_is_done_all_the_same(sqlite: SqlStore) -> None
 
 
 async def test_a_cancelled_lease_is_taken_back(sqlite: SqlStore) -> None:
-    await sqlite.commit(Commit(outbox=(row(), row())))
+    await sqlite.commit(Commit(outbox=(row(),)))
     lapsed = await sqlite.lease(10, 20, 1)
+    await sqlite.commit(Commit(outbox=(row(),)))
     gate = threading.Event()
     blocked = asyncio.create_task(sqlite._submit(gate.wait))
     lease = asyncio.create_task(sqlite.lease(30, 1_000_000, 9))
