@@ -1,8 +1,19 @@
+import re
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.notify.markup import MAX_BYTES, MAX_UNITS, escape, plain_text, split_html, units
+from bot.notify.markup import (
+    MAX_BYTES,
+    MAX_UNITS,
+    escape,
+    is_blank,
+    plain_text,
+    split_html,
+    units,
+)
 from tests.doubles.telegram_html import parse_html, utf16_length
 
 SAMPLES = st.sampled_from(
@@ -82,10 +93,53 @@ def test_length_counts_utf16_units(text: str, length: int) -> None:
 
 
 @given(st.text())
-def test_escaped_text_reads_back_as_it_was(text: str) -> None:
-    assert plain_text(escape(text)) == text.replace("\x00", "")
-    assert parse_html(escape(text)).text == text.replace("\x00", "")
+def test_escaped_text_reads_back_as_the_server_shows_it(text: str) -> None:
+    lines = re.split("\r\n|[\n\r\u2028\u2029]", text)
+    shown = "\n".join(re.sub("[\x00-\x1f]", " ", line) for line in lines)
+    assert plain_text(escape(text)) == shown
+    assert parse_html(escape(text)).text == plain_text(escape(text))
 
 
 def test_a_lone_surrogate_becomes_something_that_can_be_sent() -> None:
     assert escape("a\ud800b").encode() == b"a?b"
+
+
+@pytest.mark.parametrize(
+    "letter",
+    ["👨‍👩‍👧‍👦", "é", "🇩🇪", "👍🏽", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "षि", "1️⃣", "&amp;́"],
+)
+def test_a_letter_and_its_marks_stay_together(letter: str) -> None:
+    for shift in range(len(letter) + 1):
+        markup = "x" * shift + letter * 3000
+        parts = split_html(markup)
+        assert "".join(parts) == markup
+        for part in parts[:-1]:
+            rest = part.removeprefix("x" * shift) if part is parts[0] else part
+            assert rest == letter * (len(rest) // len(letter))
+
+
+def test_a_letter_longer_than_a_message_is_cut_all_the_same() -> None:
+    markup = "e" + "\u0301" * 10_000
+    assert "".join(split_html(markup)) == markup
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u2800", "\ufeff", " \n", "\u3000", "\u2063"])
+def test_a_part_in_which_nothing_can_be_seen_is_left_out(unseen: str) -> None:
+    parts = split_html("a" + unseen * 20_000 + "b")
+    assert all(not is_blank(plain_text(part)) for part in parts)
+    assert (parts[0][0], parts[-1][-1]) == ("a", "b")
+
+
+def test_a_cut_is_in_no_tag_and_no_entity() -> None:
+    link = '<a href="https://x.example/?a=1&amp;b=2 c">&lt;🚀&gt;</a> '
+    for size in range(40, 90):
+        for part in split_html(link * 3, max_units=4, max_bytes=size):
+            assert re.fullmatch(r"(?:[^<>&]|&amp;|&lt;|&gt;|</?a[^<>]*>)*", part), part
+            parse_html(part)
+
+
+@pytest.mark.parametrize("note", ["&" * 60_000, "🚀" * 50_000, "<b>" * 30_000, "\u0301" * 100_000])
+def test_a_huge_note_takes_time_in_proportion(note: str) -> None:
+    began = time.process_time()
+    check(f"<b>X</b>\n{escape(note)}")
+    assert time.process_time() - began < 10
