@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -19,6 +19,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from bot.notify.second_channel import SecondChannelError, check
+from bot.notify.second_entries import Entry, read_entries, secrets_of
 from bot.rules.parser import ConditionError, parse_duration
 from bot.rules.quantity import duration_text
 
@@ -26,7 +28,11 @@ SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000  # ms
 _TOKEN = re.compile(r"\d+:[^\s/?#]+", re.ASCII)
 _TOKEN_WITHIN = re.compile(r"\d{3,}(:|%3[Aa])[\w-]{10,}", re.ASCII)
 _PASSWORD_WITHIN = re.compile(r"(?<=://)[^/\s]*@")
-_SECRET = {"TELEGRAM_TOKEN", "HEARTBEAT_URL"}  # no part of their values is repeated
+_SECRET = {
+    "TELEGRAM_TOKEN",
+    "HEARTBEAT_URL",
+    "FALLBACK_URLS",
+}  # no part of their values is repeated
 _SECRET_PATH = 8  # characters; a shorter path might be a word of everyday text
 _LONGEST_SHOWN = 80  # characters of a wrong value that are repeated to the person
 
@@ -111,6 +117,15 @@ def _parts_of_address(url: str) -> list[str]:
     parts = urlsplit(url)
     tail = url.partition("://")[2].partition(parts.netloc)[2]
     return [url, *filter(None, (parts.password, tail if len(tail) >= _SECRET_PATH else ""))]
+
+
+def _fallback_urls(text: str) -> tuple[Entry, ...]:
+    entries = read_entries(text)
+    try:
+        check([entry.url for entry in entries])
+    except SecondChannelError as error:
+        raise ValueError(str(error)) from None
+    return entries
 
 
 def _database_url(text: str) -> str:
@@ -220,6 +235,11 @@ class Settings(BaseSettings):
     lease_ttl: Annotated[int, BeforeValidator(_duration(10 * SECOND, HOUR))] = MINUTE
     record: Path | None = None  # `run` writes a recording of all that it decides on
     heartbeat_url: Annotated[SecretStr | None, BeforeValidator(_heartbeat_url)] = None
+    # Where alerts and faults go as well when Telegram has been out of reach for so long.
+    fallback_urls: Annotated[
+        tuple[Entry, ...], BeforeValidator(_fallback_urls), Field(exclude=True)
+    ] = ()
+    fallback_after: Annotated[int, BeforeValidator(_duration(SECOND, 24 * HOUR))] = 5 * MINUTE
 
     @classmethod
     def settings_customise_sources(
@@ -244,6 +264,8 @@ class Settings(BaseSettings):
         found = [] if self.telegram_token is None else [self.telegram_token.get_secret_value()]
         if self.heartbeat_url is not None:
             found += _parts_of_address(self.heartbeat_url.get_secret_value())
+        for entry in self.fallback_urls:
+            found += secrets_of(entry.url)
         return tuple(found)
 
 

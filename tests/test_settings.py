@@ -1,9 +1,11 @@
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from bot.notify.second_entries import Entry
 from bot.settings import (
     NAMES,
     Access,
@@ -17,6 +19,7 @@ from bot.settings import (
 
 TOKEN = "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc"
 HEARTBEAT = "https://beat.example:8443/hunter2?id=bot&on=1"
+FALLBACK = "discord://123456789012345678/AAEhBOweik6ad9r_QXMENQjcrGbq"
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 
 
@@ -73,6 +76,18 @@ def test_nothing_given_is_a_usable_start(tmp_path: Path) -> None:
         ("LEASE_TTL", "30s", 30_000),
         ("RECORD", "/data/market.ndjson.zst", Path("/data/market.ndjson.zst")),
         ("HEARTBEAT_URL", HEARTBEAT, SecretStr(HEARTBEAT)),
+        ("FALLBACK_AFTER", "2s", 2 * SECOND),
+        ("FALLBACK_URLS", "json://127.0.0.1:9/x", (Entry("admins", "json://127.0.0.1:9/x"),)),
+        (
+            "FALLBACK_URLS",
+            "admins=mailto://bot:hunter2@h.com?to=a@b.c,d@e,desk=json://host/a,-1=xml://h\n, json://b?x=y,",
+            (
+                Entry("admins", "mailto://bot:hunter2@h.com?to=a@b.c,d@e"),
+                Entry("desk", "json://host/a"),
+                Entry("-1", "xml://h"),
+                Entry("admins", "json://b?x=y"),
+            ),
+        ),
     ],
 )
 def test_a_variable_is_read(tmp_path: Path, name: str, text: str, value: object) -> None:
@@ -116,6 +131,13 @@ def test_a_variable_is_read(tmp_path: Path, name: str, text: str, value: object)
         ("HEARTBEAT_URL", "https://host:port/beat", "https://host"),
         ("HEARTBEAT_URL", "https://host/be at", "https://host"),
         ("HEARTBEAT_URL", "https://host/beat#one", "https://host"),
+        ("FALLBACK_AFTER", "0s", "from 1s to 1d"),
+        ("FALLBACK_AFTER", "2d", "from 1s to 1d"),
+        ("FALLBACK_URLS", ",", "entries like admins=mailto://"),
+        ("FALLBACK_URLS", "json://host hunter2", "which entry 2 is not"),
+        ("FALLBACK_URLS", "desk = json://host", "which entry 1 is not"),
+        ("FALLBACK_URLS", "json://host discord://x", "which it cannot read in entry 2"),
+        ("FALLBACK_URLS", "nope://a json://host nope://b", "which it cannot read in entries 1, 3"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(
@@ -236,6 +258,9 @@ def test_a_dotenv_line_may_hold_quotes_comments_and_export(tmp_path: Path) -> No
         ("ADMINS", TOKEN, TOKEN.partition(":")[2]),
         ("HEARTBEAT_URL", "beat.example/hunter2", "hunter2"),
         ("HEARTBEAT_URL", "https://beat.example/ping?key=hunter2#", "hunter2"),
+        ("FALLBACK_URLS", "discord://hunter2", "hunter2"),
+        ("FALLBACK_URLS", "json://host hunter2", "hunter2"),
+        ("FALLBACK_URLS", "desk=hunter2://a", "hunter2"),
     ],
 )
 def test_a_problem_never_repeats_a_secret(
@@ -248,7 +273,8 @@ def test_a_problem_never_repeats_a_secret(
 
 
 @pytest.mark.parametrize(
-    ("name", "secret"), [("TELEGRAM_TOKEN", TOKEN), ("HEARTBEAT_URL", HEARTBEAT)]
+    ("name", "secret"),
+    [("TELEGRAM_TOKEN", TOKEN), ("HEARTBEAT_URL", HEARTBEAT), ("FALLBACK_URLS", FALLBACK)],
 )
 def test_a_secret_is_in_no_repr_and_listed_as_one(tmp_path: Path, name: str, secret: str) -> None:
     settings = load(tmp_path, **{name: secret})
@@ -270,6 +296,16 @@ def test_the_secret_parts_of_a_heartbeat_are_secrets_of_their_own(
     tmp_path: Path, url: str, secrets: tuple[str, ...]
 ) -> None:
     assert load(tmp_path, HEARTBEAT_URL=url).secrets == (url, *secrets)
+
+
+def test_a_second_channel_without_its_library_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    assert load(tmp_path).fallback_urls == ()
+    [problem] = problems_of(tmp_path, FALLBACK_URLS=FALLBACK)
+    assert "pip install 'fundingbot[fallback]'" in problem
+    assert capfd.readouterr() == ("", "")
 
 
 def test_settings_cannot_be_changed(tmp_path: Path) -> None:
