@@ -75,7 +75,14 @@ class Engine:
 
     def on_frame(self, ticks: Sequence[Tick]) -> list[Event]:
         """Takes the rows of one frame, in their order; returns what is to be told."""
-        events: list[Event] = []
+        return list(self.decide(ticks))
+
+    def decide(self, ticks: Sequence[Tick]) -> Iterator[Event]:
+        """As `on_frame`, one event at a time: a storm need not be held in memory at once.
+
+        When an event is handed out, `changes` has its state and those of all before it. Nothing
+        else may be asked to change the engine until the last one is out.
+        """
         for tick in ticks:
             memory = self._admit(tick)
             if memory is None:
@@ -92,8 +99,7 @@ class Engine:
                     continue  # idle, without a past, and not met or unknown: it stays so
                 event = self._evaluate(rule, memory, reading)
                 if event is not None:
-                    events.append(event)
-        return events
+                    yield event
 
     def advance(self, now: int) -> list[Event]:
         """Lets time pass: `funding`, `repeat`, `cooldown` and `until` move with the clock.
@@ -101,8 +107,11 @@ class Engine:
         Evaluates the rules that mention `funding` on symbols without a row at `now`, and pays
         what is due on every fresh symbol; in rule order, then by the symbols' appearance.
         """
+        return list(self.pass_time(now))
+
+    def pass_time(self, now: int) -> Iterator[Event]:
+        """As `advance`, one event at a time: see `decide`."""
         self._move_clock(now)
-        events: list[Event] = []
         readings: dict[str, Reading] = {}
         for rule, memory in self._moved_by_time():
             turns = (
@@ -122,8 +131,7 @@ class Engine:
             if event is None and not reading.stale:
                 event = self._pay(rule, memory, reading)
             if event is not None:
-                events.append(event)
-        return events
+                yield event
 
     def begin_anew(self, now: int) -> None:
         """The clock was wrong and goes back to `now` (ms): symbols wait for a first tick again.
