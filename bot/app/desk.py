@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import msgspec
 
+from bot.alerts.changes import Ended
 from bot.notify.item import Reader
 from bot.rules.book import Book
 from bot.rules.rule import Chat, Rule, Target
 from bot.rules.rules_file import RulesFile
 from bot.rules.watch_line import WatchLineError, parse_watch, watch_rule
 from bot.store import merge
-from bot.store.records import ChatRow, Watch
+from bot.store.records import ChatRow, Pause, Watch
 
 TERMINAL = 0  # the chat of a run without Telegram: the terminal
 _log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ class Desk:
         self.book = Book()
         self.chats: dict[int, ChatRow] = {}
         self.watches: dict[str, Watch] = {}  # by rule id, in order of creation
+        self.pauses: dict[tuple[int, str], Pause] = {}  # by chat and rule id
         self.file_chats: dict[int, Chat] = {}
         self.groups: dict[str, list[str]] = {}
         self.claimed_admins: frozenset[int] = frozenset()
@@ -89,6 +91,21 @@ class Desk:
         )
         return [self.watches.pop(rule_id) for rule_id in gone & self.watches.keys()]
 
+    def end_pauses(self, ended: Iterable[Ended]) -> list[tuple[int, str]]:
+        """Lets go of the pauses of rules that are no more, or decided otherwise when they ended."""
+        before = {(end.rule_id, end.fingerprint) for end in ended}
+        gone = set()
+        for rule_id in {pause.rule_id for pause in self.pauses.values()}:
+            rule = self.book.rule(rule_id)
+            if rule is None or any(
+                other == rule_id and mark != rule.fingerprint for other, mark in before
+            ):
+                gone.add(rule_id)
+        over = [key for key in self.pauses if key[1] in gone]
+        for key in over:
+            del self.pauses[key]
+        return over
+
     def joined(self, file_rules: Iterable[Rule]) -> Book:
         """The book of these file rules and all watches, read anew with the present groups."""
         rules = [self._watch_rule(watch) for watch in self.watches.values()]
@@ -103,6 +120,8 @@ class Desk:
             chat_id = new if watch.chat_id == old else watch.chat_id
             watches[name] = msgspec.structs.replace(watch, chat_id=chat_id, number=number)
         self.watches = watches
+        pauses = [_moved_pause(pause, old, new, renamed) for pause in self.pauses.values()]
+        self.pauses = {(pause.chat_id, pause.rule_id): pause for pause in pauses}
         row = merge.moved(self.chats.pop(old, None), self.chats.get(new), new)
         numbers = [watch.number for watch in watches.values() if watch.chat_id == new]
         following = max([row.next_watch, *(number + 1 for number in numbers)])
@@ -130,3 +149,9 @@ class Desk:
 
 def _moved(target: Target, old: int, new: int) -> Target:
     return replace(target, chat_id=new) if target.chat_id == old else target
+
+
+def _moved_pause(pause: Pause, old: int, new: int, renamed: Mapping[str, str]) -> Pause:
+    chat_id = new if pause.chat_id == old else pause.chat_id
+    rule_id = renamed.get(pause.rule_id, pause.rule_id)
+    return msgspec.structs.replace(pause, chat_id=chat_id, rule_id=rule_id)

@@ -21,6 +21,7 @@ class Draft:
         self._outbox: list[OutboxRow] = []
         self._facts: dict[str, str] = {}
         self._unwatched: list[tuple[int, int]] = []
+        self._resumed: list[tuple[int, str]] = []
 
     def add(self, changes: Changes) -> None:
         for end in changes.ended:
@@ -45,6 +46,10 @@ class Draft:
         """Watches that have run their course."""
         self._unwatched += [(watch.chat_id, watch.number) for watch in watches]
 
+    def add_resumed(self, pauses: Iterable[tuple[int, str]]) -> None:
+        """Pauses (chat, rule id) that are over."""
+        self._resumed += pauses
+
     def rename(self, names: Mapping[str, str], old: int, new: int) -> None:
         """Follows a chat to its new id, and its watches' rules to theirs."""
         self._ended = [_renamed(key, names) for key in self._ended]
@@ -58,6 +63,10 @@ class Draft:
             else row
             for row in self._outbox
         ]
+        self._resumed = [
+            (new if chat_id == old else chat_id, names.get(rule_id, rule_id))
+            for chat_id, rule_id in self._resumed
+        ]
 
     @property
     def is_empty(self) -> bool:
@@ -68,6 +77,7 @@ class Draft:
             or self._outbox
             or self._facts
             or self._unwatched
+            or self._resumed
         )
 
     def commit(self) -> Commit:
@@ -79,6 +89,7 @@ class Draft:
             outbox=tuple(self._outbox),
             facts=dict(self._facts),
             unwatched=tuple(self._unwatched),
+            resumed=tuple(self._resumed),
         )
 
 

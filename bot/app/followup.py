@@ -7,11 +7,13 @@ from bot.alerts.engine import Engine
 from bot.alerts.lifecycle import Kind
 from bot.app import texts
 from bot.app.desk import Desk
+from bot.app.faults import Text
 from bot.locale import translator
 from bot.market.catalog import Catalog
+from bot.notify.channel import Written
 from bot.notify.item import Item
 from bot.notify.message import write
-from bot.notify.payload import edit_row, event_of, is_flapping
+from bot.notify.payload import edit_row, event_of, is_flapping, notice_row
 from bot.rules.rule import Target
 from bot.store.port import Store
 from bot.store.records import OutboxRow
@@ -27,6 +29,18 @@ def still_on(engine: Engine, desk: Desk, chat_id: int) -> list[texts.StillOn]:
         and any(target.chat_id == chat_id for target in desk.targets(rule))
     ]
     return sorted(rows, key=lambda row: row.since)
+
+
+def heard_nothing(
+    engine: Engine, desk: Desk, chat_id: int, head: Text, now: int, wall: int
+) -> OutboxRow:
+    """Tells a chat that was muted or out of reach what is still on.
+
+    `now` is the venue's clock, `wall` the notifier's (ms).
+    """
+    _ = translator(desk.reader(chat_id).language)
+    text = head(_) + " " + texts.still_on(still_on(engine, desk, chat_id), now, _)
+    return notice_row(f"again:{wall}", Target(chat_id), Written(text), wall)
 
 
 async def ended_rows(

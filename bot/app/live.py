@@ -6,7 +6,7 @@ Whatever changes the engine or the store goes through here, one at a time.
 import asyncio
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
@@ -19,17 +19,16 @@ from bot.app import texts
 from bot.app.desk import Desk
 from bot.app.draft import Draft
 from bot.app.faults import FAULTS, Faults, Text
-from bot.app.followup import ended_rows, still_on
+from bot.app.followup import ended_rows, heard_nothing
 from bot.app.journal import NO_JOURNAL, Journal
 from bot.app.sending_clock import SENDING_AT
 from bot.chat.answer import Answer
 from bot.chat.request import Request
-from bot.locale import translator
 from bot.market.catalog import Catalog
 from bot.market.inbox import Received
 from bot.market.tick import Tick
-from bot.notify.channel import Written
-from bot.notify.payload import notice_row, outbox_row_for
+from bot.notify.payload import outbox_row_for
+from bot.notify.storm import Flapping, Telling
 from bot.ops.metrics import Metrics
 from bot.rules.book import Book
 from bot.rules.rule import Target
@@ -52,6 +51,7 @@ class Parts:
     faults: Faults
     metrics: Metrics
     journal: Journal = NO_JOURNAL
+    flapping: Flapping = field(default_factory=Flapping)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class Live:
         self._store = parts.store
         self._metrics = parts.metrics
         self._journal = parts.journal
+        self._flapping = parts.flapping
         self.now = now  # the venue's clock, ms: rules, mutes, watches
         self.wall = wall  # the outbox's clock, ms: what waits for being sent
         self._wake = wake
@@ -209,6 +210,7 @@ class Live:
     async def _move_chat(self, old: int, new: int) -> None:
         renamed = await self._store.move_chat(old, new)
         self._draft.rename(renamed, old, new)
+        self._flapping.rename(renamed)
         self.desk.move_chat(old, new, renamed)
         self._journal.renamed(renamed, self.desk.book.rules)
         self.engine.rename_rules(renamed, self.desk.book.rules)
@@ -223,12 +225,8 @@ class Live:
         return msgspec.structs.replace(now, **changed)
 
     def _heard_nothing(self, chat: ChatRow, head: Text) -> OutboxRow:
-        """Tells a chat that was muted or out of reach what is still on."""
-        _ = translator(self.desk.reader(chat.chat_id).language)
-        alerts = still_on(self.engine, self.desk, chat.chat_id)
-        text = head(_) + " " + texts.still_on(alerts, self.now(), _)
-        wall = self.wall()
-        return notice_row(f"again:{wall}", Target(chat.chat_id), Written(text), wall)
+        chat_id, now, wall = chat.chat_id, self.now(), self.wall()
+        return heard_nothing(self.engine, self.desk, chat_id, head, now, wall)
 
     def _claim(self, answer: Answer) -> dict[str, str]:
         if answer.claim is None:
@@ -249,6 +247,8 @@ class Live:
             if before is not None and before.disabled and not chat.disabled:
                 self.faults.forget(f"chat {chat.chat_id}")
                 self._draft.add_rows([self._heard_nothing(chat, texts.chat_reached)])
+        for paused in answer.resumed:
+            self.desk.pauses.pop(paused, None)
         if answer.watches or answer.unwatched:
             self._swap(self.desk.with_watches(answer.watches, answer.unwatched))
         await self._record()
@@ -269,8 +269,9 @@ class Live:
             rule = book.rule(event.rule_id)
             if rule is None:
                 continue
+            telling = self._flapping.note(event.rule_id, event.symbol, event.kind, event.at)
             self._draft.add_rows(
-                outbox_row_for(event, target, wall)
+                self._row(event, target, wall, telling)
                 for target in self.desk.targets(rule)
                 if self.desk.hears(target.chat_id, now)
             )
@@ -280,11 +281,23 @@ class Live:
             self.engine.retire(finished)
             self._draft.add_unwatched(self.desk.retire(finished))
 
+    def _row(self, event: Event, target: Target, wall: int, telling: Telling) -> OutboxRow:
+        """What a summary is to tell of waits with the rest where the rule is paused."""
+        if telling is Telling.FOLD and (target.chat_id, event.rule_id) in self.desk.pauses:
+            telling = Telling.TELL
+        if telling is Telling.FOLD:
+            self._metrics.held.labels("flap").inc()
+        return outbox_row_for(event, target, wall, telling)
+
     def _collect(self, changes: Changes) -> None:
         self._to_mark += [end for end in changes.ended if _is_told(end)]
         self._draft.add(changes)
         if changes.expired:
             self._draft.add_unwatched(self.desk.retire(changes.expired))
+        for end in changes.ended:
+            self._flapping.forget(end.rule_id, end.symbol)
+        if self.desk.pauses:
+            self._draft.add_resumed(self.desk.end_pauses(changes.ended))
 
     def _add_facts(self, facts: Mapping[str, str]) -> None:
         for name, value in facts.items():

@@ -37,9 +37,11 @@ from bot.app.start import (
     open_recorder,
     open_store,
     restore_desk,
+    restore_storms,
     restored,
     restored_engine,
 )
+from bot.app.storms import Storms
 from bot.app.talk import Talk, new_claim_code
 from bot.app.venue import Venue
 from bot.app.vitals import Vitals
@@ -132,7 +134,9 @@ async def build(wiring: Wiring) -> AsyncIterator["Program"]:
         start = first_rules(wiring.source, saved)
         rest = await stack.enter_async_context(MarketRest(wiring.rest_root))
         heartbeat = await stack.enter_async_context(Heartbeat(wiring.heartbeat_url))
-        yield Program(wiring, saved, start, rest, heartbeat)
+        program = Program(wiring, saved, start, rest, heartbeat)
+        await restore_storms(program.storms)
+        yield program
 
 
 class Program:
@@ -151,6 +155,9 @@ class Program:
         self.faults = Faults(desk.admin_readers)
         self.faults.restore(saved.facts.get(FAULTS, ""))
         reports = self.reports = Reports(self.faults, wall)
+        journal = wiring.recorder or NO_JOURNAL
+        parts = Parts(self.engine, store, desk, self.faults, build_metrics(__version__), journal)
+        self.storms = Storms(parts, now=self.now, wall=wall)
         self.notifier = Notifier(
             store,
             wiring.channel,
@@ -158,9 +165,8 @@ class Program:
             NotifierFaults(reports.begin, reports.end, reports.happened),
             wall,
             wiring.notifier,
+            self.storms,
         )
-        journal = wiring.recorder or NO_JOURNAL
-        parts = Parts(self.engine, store, desk, self.faults, build_metrics(__version__), journal)
         self.live = Live(
             parts,
             now=self.now,
@@ -229,7 +235,10 @@ class Program:
             _lasting("time", venue.ask_time_when_doubted),
         ]
         if api is not None:
-            talk = Talk(api, self.live, self.world, venue, self.wiring.store, self.reports.polling)
+            talk = Talk(
+                api, self.live, self.world, venue, self.wiring.store, self.storms,
+                self.reports.polling,
+            )  # fmt: skip
             self.vitals.polled = lambda: talk.router.last_answer
             works += [talk.introduce(), _lasting("commands", talk.router.run)]
         return works
@@ -262,6 +271,8 @@ class Program:
             "catalog": (CATALOG_EVERY, self.venue.refresh_catalog),
             "figures": (5.0, self.figures.take),
             "heartbeat": (1.0, self._beat),
+            "pauses": (5.0, self.storms.keep_counts),
+            "summaries": (30.0, self.storms.sum_up),
             "retention": (3600.0, self._prune),
         }
         for name, (seconds, job) in jobs.items():

@@ -12,6 +12,7 @@ from bot.app.desk import Desk
 from bot.app.live import ADMINS, ALIVE_AT, CLAIM_CODE
 from bot.app.recorder import Recorder, Restored, recorder
 from bot.app.rules_source import CREATED, RulesFileUnusableError, RulesSource, Start
+from bot.app.storms import Storms
 from bot.market.catalog import Catalog, read_catalog_file
 from bot.market.recording_file import RecordingFileError, Rotation
 from bot.rules.book import with_created
@@ -50,6 +51,7 @@ def restore_desk(desk: Desk, saved: Saved, file: RulesFile, now: int) -> None:
     """Chats, watches, admins and the book, as they were and as the file says."""
     desk.chats = {row.chat_id: row for row in saved.chats}
     desk.watches = {watch.rule_id: watch for watch in saved.watches}
+    desk.pauses = {(pause.chat_id, pause.rule_id): pause for pause in saved.pauses}
     claimed = saved.facts.get(ADMINS, "")
     desk.claimed_admins = frozenset(int(user) for user in claimed.split(",") if user)
     desk.claim_code = saved.facts.get(CLAIM_CODE) or None
@@ -78,6 +80,14 @@ def restored(saved: Saved) -> Restored:
         [SampleKept(one.symbol, one.field, one.time, one.value) for one in saved.samples],
         int(saved.facts.get(ALIVE_AT, "0")),
     )
+
+
+async def restore_storms(storms: Storms) -> None:
+    """How much each rule told in the last minutes, and fired in the last hours."""
+    try:
+        await storms.restore()
+    except StoreError as error:
+        raise CannotStartError(str(error), USAGE) from None
 
 
 async def open_recorder(stack: AsyncExitStack, path: Path | None) -> Recorder | None:

@@ -1,12 +1,14 @@
 """The Telegram side of a run: the poll loop, the menu, the first claim, what a press looks up."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
 
 from bot.app.live import CLAIM_CODE, Live
 from bot.app.sending_clock import steady
+from bot.app.storms import Storms
 from bot.app.venue import Venue
 from bot.app.world import LiveWorld
 from bot.chat.access import Access
@@ -23,6 +25,7 @@ from bot.store.records import ChatRow
 
 # Commands whose answer looks at symbols that the stream may not bring.
 _LOOKS = frozenset({"watch", "funding", "top", "why"})
+_LISTS = frozenset({"list", "status"})  # commands and presses that also show what is paused
 _RETRY = 30.0  # s between attempts to learn the bot's name and to set its menu
 _log = logging.getLogger(__name__)
 
@@ -30,13 +33,14 @@ _log = logging.getLogger(__name__)
 class Talk:
     """Reads what people write, and answers."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - each is another side of a conversation
         self,
         api: BotApi,
         live: Live,
         world: LiveWorld,
         venue: Venue,
         store: Store,
+        storms: Storms,
         report: OnFault,
     ) -> None:
         self._api = api
@@ -44,6 +48,7 @@ class Talk:
         self._world = world
         self._venue = venue
         self._store = store
+        self._storms = storms
         self._base: ChatRow | None = None  # the chat's row on which the last answer was decided
         self.router = Router(
             api,
@@ -97,12 +102,21 @@ class Talk:
         prefix, _, argument = request.data.partition(":")
         if request.kind is RequestKind.PRESS and prefix == "more" and argument.isdecimal():
             await self._look_up_rest(request.chat_id, int(argument))
+        name = prefix if command is None else command.name
+        if name == "resume":
+            await self._look_up_pauses(request.chat_id)
+        elif name in _LISTS:
+            with contextlib.suppress(StoreError):  # it has more to say than that
+                await self._look_up_pauses(request.chat_id)
 
     async def _waiting(self) -> int:
         try:
             return await self._store.pending()
         except StoreError:
             return self._world.waiting
+
+    async def _look_up_pauses(self, chat_id: int) -> None:
+        self._world.on_hold = {chat_id: await self._storms.paused(chat_id)}
 
     async def _look_up_rest(self, chat_id: int, row_id: int) -> None:
         rows = await self._store.message_rows(chat_id, row_id)

@@ -10,7 +10,7 @@ from bot.app.desk import Desk
 from bot.app.faults import FEED, LAG, SKEW, UNANSWERED, Faults
 from bot.app.feed_view import feed_view, in_ms, symbols_view
 from bot.app.vitals import BLOCKING, Vitals
-from bot.chat.world import FeedView, SenderView, Status
+from bot.chat.world import FeedView, PausedRule, SenderView, Status
 from bot.market.catalog import Catalog
 from bot.market.reading import Reading
 from bot.market.tick import Tick
@@ -39,6 +39,7 @@ class LiveWorld:
         self._began = time.monotonic()
         self.waiting = 0  # outbox rows, as last counted
         self.quotes: dict[str, Tick] = {}  # of symbols that no stream brings
+        self.on_hold: dict[int, tuple[PausedRule, ...]] = {}  # by chat, as last looked up
         self.grouped: dict[tuple[int, int], Written | None] = {}  # fetched for one press
         self._engine = engine
         self._desk = desk
@@ -113,6 +114,11 @@ class LiveWorld:
             blocked=vitals.blocked,
             is_well=sender(vitals.work()).ok,
         )
+
+    def paused(self, chat_id: int) -> Sequence[PausedRule]:
+        known = self._desk.pauses
+        held = self.on_hold.get(chat_id, ())
+        return [rule for rule in held if (chat_id, rule.rule_id) in known]
 
     def more(self, chat_id: int, row_id: int) -> Written | None:
         return self.grouped.get((chat_id, row_id))

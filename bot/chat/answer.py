@@ -9,7 +9,7 @@ from bot.chat.request import Request
 from bot.chat.world import World
 from bot.locale import Translate
 from bot.notify.channel import Button, Written
-from bot.notify.payload import outbox_row_for, reply_row
+from bot.notify.payload import edit_row, outbox_row_for, reply_row
 from bot.rules.rule import Target
 from bot.store.records import ChatRow, Commit, Watch
 
@@ -26,6 +26,8 @@ class Answer:
     toast: str = ""
     watches: tuple[Watch, ...] = ()  # added
     unwatched: tuple[tuple[int, int], ...] = ()  # (chat_id, number)
+    resumed: tuple[tuple[int, str], ...] = ()  # (chat_id, rule_id): paused no more
+    edits: tuple[Written, ...] = ()  # of earlier messages, behind what changed them before
     chats: tuple[ChatRow, ...] = ()  # as they are now
     claim: int | None = None  # the user who becomes an admin by the one-time code
     sample: Event | None = None  # of /test: told to this chat like any other event
@@ -35,7 +37,14 @@ class Answer:
     @property
     def changes(self) -> bool:
         """Something but the chat's own row becomes another."""
-        return bool(self.watches or self.unwatched or self.claim or self.sample or self.moved_to)
+        return bool(
+            self.watches
+            or self.unwatched
+            or self.resumed
+            or self.claim
+            or self.sample
+            or self.moved_to
+        )
 
     def commit(self, request: Request, now: int, facts: dict[str, str]) -> Commit:
         """The answer as one transaction with its update's id.
@@ -47,11 +56,16 @@ class Answer:
             reply_row(request.update_id, target, written, now, number)
             for number, written in enumerate(self.replies)
         )
+        edits = tuple(
+            edit_row(f"{request.update_id} {number}", target, written, now)
+            for number, written in enumerate(self.edits)
+        )
         samples = () if self.sample is None else (outbox_row_for(self.sample, target, now),)
         return Commit(
-            outbox=replies + samples,
+            outbox=replies + edits + samples,
             watches=self.watches,
             unwatched=self.unwatched,
+            resumed=self.resumed,
             chats=self.chats,
             facts=facts,
             update_id=request.update_id,

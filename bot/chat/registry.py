@@ -12,6 +12,7 @@ from bot.chat.commands import (
     listing,
     more,
     mute,
+    resume,
     start,
     status,
     top,
@@ -52,6 +53,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "top": Command(Need.LOOK, top.top, "[N]"),
         "mute": Command(Need.CHANGE, mute.mute, "[DURATION]"),
         "unmute": Command(Need.CHANGE, mute.unmute),
+        "resume": Command(Need.CHANGE, resume.resume, "[NAME|ID]"),
         "status": Command(Need.LOOK, status.status),
         "test": Command(Need.CHANGE, start.test),
         "id": Command(Need.ID, start.say_id),
@@ -70,6 +72,7 @@ BUTTONS: Mapping[str, Press] = MappingProxyType(
         "unwatch": Press(
             Need.CHANGE, unwatch.press, "NUMBER", "removes a watch; also Undo of /watch"
         ),
+        "resume": Press(Need.CHANGE, resume.press, "HANDLE", "ends the pause of a rule"),
     }
 )
 
@@ -95,6 +98,7 @@ def menu_texts(_: Translate) -> dict[str, str]:
         "top": _("Highest and lowest funding"),
         "mute": _("No alerts for a while: /mute 2h"),
         "unmute": _("Alerts again"),
+        "resume": _("Paused rules tell again"),
         "status": _("How the data and the bot fare"),
         "test": _("Send a sample alert"),
         "id": _("Your id and this chat's"),

@@ -87,6 +87,17 @@ class Status:
     faults: tuple[Words, ...] = ()  # what is wrong now, HTML
 
 
+@dataclass(frozen=True, slots=True)
+class PausedRule:
+    """A rule that told this chat too much: since when it is paused (ms), how much is held."""
+
+    rule_id: str
+    name: str
+    since: int
+    held: int
+    message_id: int | None = None  # of the notice that says so, where it has arrived
+
+
 class World(Protocol):
     """The present, looked up without waiting. Symbols are full names, as the venue writes them."""
 
@@ -127,6 +138,9 @@ class World(Protocol):
         """The symbols on which a rule is on (firing, or not yet over for long enough)."""
 
     def status(self) -> Status: ...
+
+    def paused(self, chat_id: int) -> Sequence[PausedRule]:
+        """The rules that are paused in this chat, the longest first."""
 
     def more(self, chat_id: int, row_id: int) -> Written | None:
         """The rest of a grouped message of this chat; None where it is no longer kept."""

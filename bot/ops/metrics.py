@@ -28,6 +28,9 @@ class Metrics:
     sends: Counter  # attempts to send, by outcome
     outbox_dropped: Counter  # alerts not sent because their rule ended first
     buried: Counter  # alerts that grew too old to be sent
+    paused: Gauge  # rules that are paused in a chat, each chat by itself
+    held: Gauge  # alerts that are held, by reason
+    summed: Counter  # alerts of which only a summary told
     commit: Histogram  # duration of a transaction
     firing: Gauge  # alerts that are on
     feed_lag: Gauge  # since a row came; since the start where none has
@@ -75,6 +78,9 @@ def build_metrics(version: str) -> Metrics:
         sends=counter("sends", "Attempts to send a message", "outcome"),
         outbox_dropped=counter("outbox_dropped", "Alerts not sent because their rule ended first"),
         buried=counter("alerts_too_late", "Alerts that grew too old to be sent"),
+        paused=gauge("rules_paused", "Rules paused in a chat for telling too much"),
+        held=gauge("alerts_held", "Alerts held back", "reason"),
+        summed=counter("alerts_summed", "Alerts of which only a summary told"),
         commit=Histogram(
             "fundingbot_commit_seconds",
             "Duration of a transaction",

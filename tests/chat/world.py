@@ -11,7 +11,7 @@ from bot.chat.access import Access
 from bot.chat.answer import Answer
 from bot.chat.decide import decide
 from bot.chat.request import Request, read_update
-from bot.chat.world import FeedView, LinkView, SenderView, Status
+from bot.chat.world import FeedView, LinkView, PausedRule, SenderView, Status
 from bot.market.catalog import Catalog
 from bot.market.reading import Reading
 from bot.market.tick import Tick
@@ -96,6 +96,7 @@ class FakeWorld:
         self.held: dict[int, list[Watch]] = {}
         self.file_rules: dict[int, list[Rule]] = {}
         self.rest: dict[tuple[int, int], Written] = {}
+        self.on_hold: dict[int, list[PausedRule]] = {}
         self.admins = {ADMIN}
         self.present = STATUS
         self._update_id = 0
@@ -134,6 +135,9 @@ class FakeWorld:
     def status(self) -> Status:
         return self.present
 
+    def paused(self, chat_id: int) -> Sequence[PausedRule]:
+        return self.on_hold.get(chat_id, [])
+
     def more(self, chat_id: int, row_id: int) -> Written | None:
         return self.rest.get((chat_id, row_id))
 
@@ -166,6 +170,9 @@ class FakeWorld:
         for chat_id, number in answer.unwatched:
             kept = [watch for watch in self.held[chat_id] if watch.number != number]
             self.held[chat_id] = kept
+        for chat_id, rule_id in answer.resumed:
+            kept_on_hold = [one for one in self.on_hold[chat_id] if one.rule_id != rule_id]
+            self.on_hold[chat_id] = kept_on_hold
         self.chats |= {row.chat_id: row for row in answer.chats}
         if answer.claim is not None:
             self.admins.add(answer.claim)

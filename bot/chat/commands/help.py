@@ -29,6 +29,7 @@ def help_(call: Call, _world: World) -> Answer:
         _("Quiet"): {
             "/mute": _("no alerts for an hour, or as long as you say"),
             "/unmute": _("alerts again"),
+            "/resume": _("a rule that was paused for telling too much goes on"),
         },
         _("The bot"): {
             "/status": _("how the data and the bot fare"),

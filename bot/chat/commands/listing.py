@@ -2,7 +2,7 @@
 
 from bot.chat.answer import Answer, Call
 from bot.chat.words import code, pages_of, some_of, watch_names
-from bot.chat.world import World
+from bot.chat.world import PausedRule, World
 from bot.locale import Translate
 from bot.notify.channel import Button, Written
 from bot.notify.markup import escape
@@ -53,9 +53,13 @@ def _rows(call: Call, world: World) -> list[str]:
     rules = world.rules(call.chat.chat_id)
     by_id = {rule.id: rule for rule in rules}
     watches = world.watches(call.chat.chat_id)
-    own = {watch.rule_id for watch in watches}
-    rows = [_watch_row(watch, by_id.get(watch.rule_id), world, call.translate) for watch in watches]
-    return rows + [_file_row(rule, world, call.translate) for rule in rules if rule.id not in own]
+    paused = {rule.rule_id: rule for rule in world.paused(call.chat.chat_id)}
+    _ = call.translate
+    rows = {
+        watch.rule_id: _watch_row(watch, by_id.get(watch.rule_id), world, _) for watch in watches
+    }
+    rows |= {rule.id: _file_row(rule, world, _) for rule in rules if rule.id not in rows}
+    return [row + _paused(paused.get(rule_id), _) for rule_id, row in rows.items()]
 
 
 def _watch_row(watch: Watch, rule: Rule | None, world: World, _: Translate) -> str:
@@ -74,6 +78,14 @@ def _file_row(rule: Rule, world: World, _: Translate) -> str:
         line = line[:_LONGEST_ROW] + "…"
     head = _("file rule {name}").format(name=f"<b>{escape(rule.name)}</b>")
     return f"📄 {head}: {code(line)}" + _firing(rule, world, _)
+
+
+def _paused(rule: PausedRule | None, _: Translate) -> str:
+    if rule is None:
+        return ""
+    text = _("paused, {count} held: {command}")
+    command = code(f"/resume {rule.name.removeprefix('#')}")
+    return "\n   ⏸ " + text.format(count=rule.held, command=command)
 
 
 def _firing(rule: Rule, world: World, _: Translate) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot.chat.answer import Answer, Call, reply
-from bot.chat.world import FeedView, RecordingView, SenderView, Status, World
+from bot.chat.world import FeedView, PausedRule, RecordingView, SenderView, Status, World
 from bot.locale import Translate, formats
 from bot.locale.reasons import reason
 from bot.notify.markup import escape, plain_text
@@ -12,6 +12,7 @@ from bot.notify.port import DATABASE, TOKEN, UNREACHABLE
 NAMED = 5  # symbols and streams that are named; of more, the number
 NOTABLE_SKEW, NOTABLE_LAG = 1_000, 5_000  # ms
 _FAULTS, _FAULT_LENGTH = 10, 300  # shown; characters of each
+_PAUSED = 10  # shown
 
 
 def status(call: Call, world: World) -> Answer:
@@ -19,6 +20,7 @@ def status(call: Call, world: World) -> Answer:
     _ = call.translate
     present = world.status()
     lines = [*_feed_lines(present.feed, _), *_symbol_lines(present.feed, _)]
+    lines += [_paused_line(rule, _) for rule in world.paused(call.chat.chat_id)[:_PAUSED]]
     if call.access.is_admin(call.request):
         lines += _connection_lines(present.feed, _)
         lines += ["", *_sender_lines(present.sender, _)]
@@ -148,6 +150,11 @@ def _recording_lines(recording: RecordingView | None, _: Translate) -> list[str]
         text = _("❌ It cannot be written: {reason}")
         lines.append(text.format(reason=escape(recording.problem)))
     return lines
+
+
+def _paused_line(rule: PausedRule, _: Translate) -> str:
+    text = _("⏸ {name} is paused here, {count} alerts held: /resume")
+    return text.format(name=escape(rule.name), count=rule.held)
 
 
 def _fault_line(html: str) -> str:
