@@ -40,6 +40,8 @@ SAID = [  # text, in the English answer, in the Chinese one
     ("/mute 2x", "unknown unit 'x'", "无法识别这个时长"),
     ("/mute 31d", "1 minute to 30 days", "1 分钟到 30 天"),
     ("/unmute", "not muted", "没有静音"),
+    ("/resume", "No rule is paused", "没有暂停的规则"),
+    ("/resume hot", "No rule of this chat is called hot", "没有名为 hot 的规则"),
     ("/status", "Waiting to be sent: 4", "待发送：4"),
     ("/wacth BTC rate > 1%", "Did you mean /watch?", "你是不是要用 /watch？"),
     ("BTC rate > 0.05%", "/watch BTC rate > 0.05%", "/watch BTC rate > 0.05%"),
