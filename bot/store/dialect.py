@@ -16,16 +16,20 @@ from bot.store.port import StoreBusyError, StoreError
 
 Connect = Callable[[str], sqlite3.Connection]
 
-# What an error's primary result code means to the person who must act (sqlite.org/rescode.html).
+_FULL = "cannot grow, its disk is full; free some space"
+
+# What an error's result code, or else its primary one, means to the person who must act
+# (sqlite.org/rescode.html).
 _WORDS = {
     sqlite3.SQLITE_PERM: "may not be opened; let the user that runs this program read and write it",
-    sqlite3.SQLITE_BUSY: "is locked by another program; end that program, it is tried again",
-    sqlite3.SQLITE_LOCKED: "is locked by another program; end that program, it is tried again",
+    sqlite3.SQLITE_BUSY: "is locked by another program; end that program",
+    sqlite3.SQLITE_LOCKED: "is locked by another program; end that program",
     sqlite3.SQLITE_READONLY: "cannot be written; let the user that runs this program write the"
     " file and its folder",
     sqlite3.SQLITE_IOERR: "cannot be read or written, its disk fails; look at the system's log",
     sqlite3.SQLITE_CORRUPT: "is damaged; stop this program and put back a copy of the file",
-    sqlite3.SQLITE_FULL: "cannot grow, its disk is full; free some space, it is tried again",
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_IOERR_SHMSIZE: _FULL,  # of the index beside the log
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; let the user that runs this program write the"
     " file and its folder",
     sqlite3.SQLITE_NOTADB: "is no SQLite database, or damaged; move the file away or put back"
@@ -135,8 +139,9 @@ class Sqlite:
 
     def words(self, error: Exception) -> str:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        code = getattr(cause, "sqlite_errorcode", -1) & 0xFF
-        return f"The database {self.path} {_WORDS.get(code, 'failed')} ({cause})"
+        code = getattr(cause, "sqlite_errorcode", -1)
+        words = _WORDS.get(code) or _WORDS.get(code & 0xFF, "failed")
+        return f"The database {self.path} {words} ({cause})"
 
     def insert_new(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
         statement = sqlite.insert(table).on_conflict_do_nothing()

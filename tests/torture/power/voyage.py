@@ -56,7 +56,7 @@ class Voyage:
         self.path = path
         self.found = found or {}
         self.moments: list[Moment] = []
-        self.refused = 0  # calls that raised, each of them repeated until it did not
+        self.refused: list[str] = []  # what calls raised that were then made again
         self.committed = 0  # alerts
         self._operations = operations
         self._store = SqlStore(Sqlite(str(path), connect))
@@ -130,8 +130,8 @@ class Voyage:
         while True:
             try:
                 result = await work()
-            except StoreError:
-                self.refused += 1
+            except StoreError as error:
+                self.refused.append(str(error))
             else:
                 self._note()
                 return result
