@@ -41,6 +41,9 @@ class Quiet:
     async def move(self, old: int, new: int) -> None:
         raise AssertionError(old, new)
 
+    def is_on(self, rule_id: str, symbol: str, episode: int) -> bool:
+        raise AssertionError(rule_id, symbol, episode)
+
     def raised(self, kind: str, text: str) -> None:  # noqa: ARG002 - the text says it
         raise AssertionError(text)
 
@@ -59,7 +62,7 @@ async def waits(count: int, folder: Path) -> list[float]:
     async with TelegramDouble() as telegram:
         api = BotApi(telegram.token, telegram.url)
         notifier = Notifier(store, api, quiet, quiet, now)
-        notifier.start()
+        await notifier.start()
         found = []
         for chat_id in range(1, count + 1):
             telegram.add_chat(chat_id, "private")

@@ -23,6 +23,7 @@ class Reports:
         self._wall = wall
         self._waiting: list[OutboxRow] = []
         self._unpolled: set[str] = set()  # of UNREACHABLE and TOKEN, what polls meet as well
+        self.answered: Callable[[], None] = lambda: None  # called when polls are answered again
 
     def take(self) -> list[OutboxRow]:
         """The notices since the last time."""
@@ -54,6 +55,7 @@ class Reports:
             self._unpolled.discard(kind)
             if problem is None:
                 self.end(kind)
+                self.answered()
             else:
                 self._unpolled.add(kind)
                 self.begin(kind, problem)

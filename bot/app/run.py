@@ -167,6 +167,7 @@ class Program:
             wiring.notifier,
             self.storms,
         )
+        reports.answered = self.notifier.server_is_back
         self.live = Live(
             parts,
             now=self.now,
@@ -212,7 +213,7 @@ class Program:
         Raises:
             CannotStartError: Telegram refuses the token.
         """
-        self.notifier.start()
+        await self.notifier.start()
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(work) for work in self._works()]

@@ -1,34 +1,33 @@
-"""Rows that go to a chat, made into messages: alerts in a row together, all else by itself."""
+"""Rows that go to a chat, made into messages: alerts of a topic together, all else by itself."""
 
 from collections.abc import Sequence
-from itertools import groupby
 
 import msgspec
 
 from bot.locale import translator
 from bot.notify.channel import Written
 from bot.notify.item import Item, Reader
-from bot.notify.markup import split_html
+from bot.notify.markup import MAX_BYTES, MAX_UNITS, split_html
 from bot.notify.message import LATE, doubt_mark, late_mark, write
 from bot.notify.payload import decode_payload, event_of, is_flapping, short_id
 from bot.store.records import OutboxKind, OutboxRow
 
+_MARKS = 256  # units and bytes that are left free in each of several parts, for its own marks
 
-def runs(rows: Sequence[OutboxRow]) -> list[list[OutboxRow]]:
-    """The rows of one chat as messages: answers first, then topic by topic in order.
 
-    Alerts that stand next to each other in a topic are one message.
+def first_message(rows: Sequence[OutboxRow]) -> tuple[list[OutboxRow], list[OutboxRow]]:
+    """What of the claimed rows of a chat goes as one message, and those that are left.
+
+    They are one row, or alerts in order; those of the first one's topic go together.
     """
-    ordered = sorted(rows, key=lambda row: (row.kind is not OutboxKind.REPLY, row.id))
-    topics = list(dict.fromkeys(row.topic for row in ordered))
-    ordered.sort(key=lambda row: (row.kind is not OutboxKind.REPLY, topics.index(row.topic)))
-    grouped: list[list[OutboxRow]] = []
-    for (kind, _), group in groupby(ordered, key=lambda row: (row.kind, row.topic)):
-        if kind is OutboxKind.ALERT:
-            grouped.append(list(group))
-        else:
-            grouped += [[row] for row in group]
-    return grouped
+    topic = rows[0].topic
+    return [row for row in rows if row.topic == topic], [row for row in rows if row.topic != topic]
+
+
+def one_rule(run: Sequence[OutboxRow]) -> str:
+    """The rule that all of a message's alerts are of; "" where there is no such one."""
+    rules = {row.rule_id for row in run if row.kind is OutboxKind.ALERT}
+    return rules.pop() if len(rules) == 1 else ""
 
 
 def too_late(row: OutboxRow, now: int, max_age: int) -> bool:
@@ -48,21 +47,30 @@ def written_of(
 ) -> list[Written]:
     """A run as messages that each fit; more than one only where the text is too long for one.
 
-    The first one answers `reply_to`, the last one carries the buttons.
+    The first one answers `reply_to`, the last one carries the buttons. The mark of a possible
+    repeat stands at the end of one, and at the top of the first of several: the others are sent
+    once that one has certainly arrived.
     """
-    first = run[0]
-    if first.kind is OutboxKind.ALERT:
-        written = write([_item(row, now) for row in run], reader, reply_to)
-    else:
-        payload = decode_payload(first)
-        assert isinstance(payload, Written)
-        written = _marked(payload, first, reader, now)
-    return _parts(written)
+    parts = _parts(_written(run, reader, now, reply_to))
+    if len(parts) == 1 or not run[0].doubtful:
+        return parts
+    once = [msgspec.structs.replace(row, doubtful=False) for row in run]
+    written = _written(once, reader, now, reply_to)
+    mark = doubt_mark(short_id(run[0]), translator(reader.language))
+    return _parts(msgspec.structs.replace(written, text=f"{mark}\n{written.text}"))
 
 
 def items_of(rows: Sequence[OutboxRow], now: int) -> list[Item]:
     """The alerts among rows, to be written about."""
     return [_item(row, now) for row in rows if row.kind is OutboxKind.ALERT]
+
+
+def _written(run: Sequence[OutboxRow], reader: Reader, now: int, reply_to: int | None) -> Written:
+    if run[0].kind is OutboxKind.ALERT:
+        return write([_item(row, now) for row in run], reader, reply_to)
+    payload = decode_payload(run[0])
+    assert isinstance(payload, Written)
+    return _marked(payload, run[0], reader, now)
 
 
 def _item(row: OutboxRow, now: int) -> Item:
@@ -86,9 +94,11 @@ def _marked(written: Written, row: OutboxRow, reader: Reader, now: int) -> Writt
 
 
 def _parts(written: Written) -> list[Written]:
+    """Its parts, each with room for what marks it as late or as a possible repeat."""
     texts = split_html(written.text)
     if len(texts) == 1 or written.edit_of is not None:
         return [msgspec.structs.replace(written, text=texts[0])]
+    texts = split_html(written.text, MAX_UNITS - _MARKS, MAX_BYTES - _MARKS)
     return [
         msgspec.structs.replace(
             written,

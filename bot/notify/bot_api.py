@@ -58,7 +58,7 @@ class BotApi:
         token: str,
         api_url: str = PUBLIC_API,
         *,
-        connections: int = 32,
+        connections: int = 288,  # all that the notifier has under way, and a few
         connect_timeout: float = 5.0,
         read_timeout: float = 10.0,
     ) -> None:

@@ -1,16 +1,15 @@
-"""One message into the channel, paced: its parts, and what the server wants changed about it."""
+"""One message into the channel, paced, with what the server wants changed about it."""
 
 import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from bot.notify.channel import (
     Channel,
     Doubtful,
     Later,
-    Moved,
     Never,
     Outcome,
     Sent,
@@ -25,8 +24,6 @@ from bot.notify.port import TOKEN, UNREACHABLE, Faults
 
 _LOG = logging.getLogger(__name__)
 _PATIENCE = 3  # failed requests in a row before the server counts as unreachable
-_TRIES = 5  # of a further part that is certainly not sent
-_SHORT = 10.0  # seconds that a chat may be asked to wait between two parts of a message
 
 
 class Turn:
@@ -35,18 +32,16 @@ class Turn:
     def __init__(self, pacing: Pacing, chat_id: int) -> None:
         self.chat_id = chat_id
         self._pacing = pacing
-        self._begun = True
-        self._first = True
+        self._reserved = True  # for the first request, which is not made yet
+        self._asking = False
 
     async def begin(self) -> None:
         """Waits until a request may go out."""
-        if self._first:
-            self._first = False
-            return
-        while (at := self._pacing.next_time(self.chat_id, now := time.monotonic())) > now:  # noqa: ASYNC110 - it moves as other requests end
-            await asyncio.sleep(min(at - now, 0.05))
-        self._pacing.note_begun(self.chat_id)
-        self._begun = True
+        if not self._reserved:
+            while (at := self._pacing.next_time(self.chat_id, now := time.monotonic())) > now:  # noqa: ASYNC110 - it moves as other requests end
+                await asyncio.sleep(min(at - now, 0.05))
+            self._pacing.note_begun(self.chat_id, now)
+        self._reserved, self._asking = False, True
 
     def hold(self, seconds: float) -> None:
         """Nothing to the chat for so long, as the server asks."""
@@ -54,52 +49,34 @@ class Turn:
 
     def end(self) -> None:
         """The request has ended, or none was made."""
-        if self._begun:
+        if self._asking:
             self._pacing.note_sent(self.chat_id, time.monotonic())
-        self._begun = self._first = False
+        elif self._reserved:
+            self._pacing.note_unused(self.chat_id)
+        self._reserved = self._asking = False
 
 
 class Delivery:
-    """Sends messages, once each, and judges by what comes of them whether the server is up."""
+    """Sends messages, once each, and judges by what comes of them whether the server is up.
 
-    def __init__(self, channel: Channel, faults: Faults) -> None:
+    `returned` is called when it is up again after it was down.
+    """
+
+    def __init__(self, channel: Channel, faults: Faults, returned: Callable[[], None]) -> None:
         self.outcomes: Counter[str] = Counter()  # of requests, by the outcome's class name
         self.answered_at: float | None = None  # monotonic s, when the server last judged a request
         self.sent_at: float | None = None  # and when it last took one
+        self.is_down = False  # it cannot be reached, or refuses the token: others will fare alike
         self._channel = channel
         self._faults = faults
+        self._returned = returned
         self._failures = 0
         self._gone: set[tuple[int, int | None]] = set()  # (chat, topic) that the server denied
 
     async def send(
-        self, turn: Turn, topic: int | None, parts: Sequence[Written]
-    ) -> tuple[Outcome, int | None]:
-        """The whole message's outcome, with its first part's id, and the topic it went to."""
-        first, topic = await self._send_part(turn, topic, parts[0])
-        if not isinstance(first, Sent):
-            return first, topic
-        for position, part in enumerate(parts[1:], 2):
-            outcome, topic = await self._send_further(turn, topic, part)
-            if keeps_away(outcome):
-                return outcome, topic
-            if not isinstance(outcome, Sent):
-                return Doubtful(f"part {position} of {len(parts)}: {outcome}"), topic
-        return first, topic
-
-    async def _send_further(
         self, turn: Turn, topic: int | None, written: Written
     ) -> tuple[Outcome, int | None]:
-        """A part behind one that arrived: a short delay must not make the whole doubtful."""
-        for _ in range(_TRIES):
-            outcome, topic = await self._send_part(turn, topic, written)
-            if not isinstance(outcome, Later) or (outcome.retry_after or 0) > _SHORT:
-                break
-        return outcome, topic
-
-    async def _send_part(
-        self, turn: Turn, topic: int | None, written: Written
-    ) -> tuple[Outcome, int | None]:
-        """One request, and again where the server names what to change about it."""
+        """One request, and again where the server names what to change; the topic it went to."""
         if (turn.chat_id, topic) in self._gone:
             topic = None
         outcome = await self._request(turn, topic, written)
@@ -112,10 +89,19 @@ class Delivery:
             self._gone.add((turn.chat_id, topic))
             topic = None
             outcome = await self._request(turn, topic, written)
+        if isinstance(outcome, TopicGone):  # the general topic is closed as well
+            outcome = Never(outcome.reason)
         if isinstance(outcome, Unparsable):
             _LOG.error("markup was refused and is left out: %s", outcome.reason)
             outcome = await self._request(turn, topic, plain(written))
         return outcome, topic
+
+    def expect_answers(self) -> None:
+        """The server answers again, as somebody else has found out or a message has."""
+        self._failures = 0
+        if self.is_down:
+            self.is_down = False
+            self._returned()
 
     async def _request(self, turn: Turn, topic: int | None, written: Written) -> Outcome:
         await turn.begin()
@@ -135,6 +121,7 @@ class Delivery:
     def _judge(self, outcome: Outcome) -> None:
         """Whether the server itself is to blame."""
         if isinstance(outcome, TokenRefused):
+            self.is_down = True
             text = f"Telegram refuses the token: {outcome.reason}; check TELEGRAM_TOKEN"
             self._faults.raised(TOKEN, text)
         elif isinstance(outcome, Doubtful) or (
@@ -142,16 +129,12 @@ class Delivery:
         ):
             self._failures += 1
             if self._failures >= _PATIENCE:
+                self.is_down = True
                 self._faults.raised(UNREACHABLE, outcome.reason)
         else:
             self.answered_at = time.monotonic()
             if isinstance(outcome, Sent):
                 self.sent_at = self.answered_at
-            self._failures = 0
             self._faults.cleared(UNREACHABLE)
             self._faults.cleared(TOKEN)
-
-
-def keeps_away(outcome: Outcome) -> bool:
-    """Nothing at all can go to the chat now, whatever of the message has arrived."""
-    return isinstance(outcome, Never | Moved | TokenRefused)
+            self.expect_answers()

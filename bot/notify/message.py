@@ -36,19 +36,6 @@ def write(items: Sequence[Item], reader: Reader, reply_to: int | None = None) ->
     return _table(items, translate, silent)
 
 
-def write_missed(events: Sequence[Event], reader: Reader) -> Written:
-    """The one line for alerts that grew too old to be sent."""
-    translate = translator(reader.language)
-    symbols = dict.fromkeys(event.symbol for event in events)
-    text = translate(
-        "⏱ Not sent, because it would have come too late: {count} alerts from {start} on "
-        "({symbols})."
-    )
-    start = formats.moment(min(event.at for event in events), reader.timezone)
-    named = ", ".join(list(symbols)[:10]) + (" …" if len(symbols) > 10 else "")
-    return Written(text.format(count=len(events), start=start, symbols=escape(named)))
-
-
 def plain(written: Written) -> Written:
     """The same message without markup, for a server that refuses it."""
     return msgspec.structs.replace(written, text=plain_text(written.text), plain=True)

@@ -1,13 +1,17 @@
 """When the next message may go to a chat: Telegram's limits, kept by ourselves.
 
 A message counts from the moment its request has begun until so long after it has been answered:
-wherever in between the server counts it, no window of the server's is ever exceeded.
+wherever in between the server counts it, no window of the server's is ever exceeded. There is one
+exception, lest a few chats that are slow to be answered stop all others: see `_reserved`.
 Times are seconds of any steady clock.
 """
 
 import math
-from collections import defaultdict, deque
+from collections import deque
 from dataclasses import dataclass
+
+_OVERTAKEN = 1.0  # s by which a request must have begun before one that is answered already
+_DOUBTS = 5  # attempts that may have arrived of one message in a minute: they are 5, 10, 20 s apart
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,19 @@ class Pacing:
         # Fewer than one a second is one in a longer window.
         self._overall_count = max(1, math.floor(self.limits.overall))
         self._overall_span = max(1.0, 1.0 / self.limits.overall)
-        self._under_way: defaultdict[int, int] = defaultdict(int)
+        self._under_way: dict[int, float] = {}  # by chat, when its request began
+        self._last_begun = -math.inf
+        self._overtakes = -math.inf  # when the youngest request that is answered began
         self._answered: deque[float] = deque()  # of all chats, within the overall window
         self._last: dict[int, float] = {}
         self._group: dict[int, deque[float]] = {}
         self._not_before: dict[int, float] = {}
+        self._crashed_at = -math.inf
+
+    @property
+    def memory(self) -> float:
+        """For how many seconds a message matters."""
+        return max(self.limits.per_chat, self.limits.group_span, self._overall_span)
 
     def next_time(self, chat_id: int, now: float) -> float:
         """When a message to the chat may begin: `now` where at once.
@@ -57,20 +69,38 @@ class Pacing:
         """When a message to any chat may begin."""
         return max(now, self._overall_time(now))
 
-    def note_begun(self, chat_id: int) -> None:
-        """A request to the chat goes out."""
-        self._under_way[chat_id] += 1
+    def note_begun(self, chat_id: int, now: float) -> None:
+        """A request to the chat goes out; there is no other one under way to it."""
+        self._under_way[chat_id] = self._last_begun = now
 
     def note_sent(self, chat_id: int, now: float) -> None:
         """A request to the chat has ended; whatever came of it, the server may have counted it."""
-        self._under_way[chat_id] -= 1
-        if not self._under_way[chat_id]:
-            del self._under_way[chat_id]
-        self._answered.append(now)
-        self._last[chat_id] = now
+        self._overtakes = max(self._overtakes, self._under_way.pop(chat_id))
+        self.note_counted(chat_id, now)
+
+    def note_unused(self, chat_id: int) -> None:
+        """What was noted as begun was not asked for after all."""
+        del self._under_way[chat_id]
+
+    def note_counted(self, chat_id: int, at: float) -> None:
+        """The server has counted a message by then. Calls come in the order of time."""
+        self._answered.append(at)
+        self._last[chat_id] = at
         if chat_id < 0:
-            self._group.setdefault(chat_id, deque()).append(now)
-        self._forget(now)
+            self._group_of(chat_id).append(at)
+        self._forget(at)
+
+    def note_crash(self, now: float) -> None:
+        """Until now an earlier run may have sent to any chat without a record.
+
+        To each the one message that was under way at its end, to a group also those attempts of
+        the last minute that may have arrived. Nothing goes before every chat may be written to.
+        """
+        self._crashed_at = now
+        over = now + max(0.0, self.limits.per_chat - self._overall_span)
+        self._answered.extend([over] * self._overall_count)
+        for sent in self._group.values():
+            sent.extend([now] * _DOUBTS)
 
     def hold(self, chat_id: int, until: float) -> None:
         """Nothing to the chat before that: a `retry_after`, or a server out of reach."""
@@ -82,14 +112,30 @@ class Pacing:
         times = {chat_id: self.chat_time(chat_id) for chat_id in chats}
         return {chat_id: time for chat_id, time in times.items() if time > now}
 
+    def _group_of(self, chat_id: int) -> deque[float]:
+        return self._group.setdefault(chat_id, deque([self._crashed_at] * _DOUBTS))
+
     def _overall_time(self, now: float) -> float:
-        under_way = sum(self._under_way.values())
-        free = self._overall_count - under_way
+        reserved = self._reserved()
+        free = self._overall_count - reserved
         if free <= 0:
             return math.inf
-        if len(self._answered) < free:
-            return now
-        return self._answered[-free] + self._overall_span
+        time = now
+        if len(self._answered) >= free:
+            time = self._answered[-free] + self._overall_span
+        if free == 1 < self._overall_count:  # the last place finds out whether all are slow
+            time = max(time, self._last_begun + _OVERTAKEN)
+        return time
+
+    def _reserved(self) -> int:
+        """How many of the requests under way the server may still count.
+
+        One that began a second before another one that is answered was overtaken: its chat is
+        slow, not the server, which counts when it takes a request. Of those at
+        most half of the limit is reserved, for the others to go on by what is left.
+        """
+        overtaken = sum(begun + _OVERTAKEN <= self._overtakes for begun in self._under_way.values())
+        return len(self._under_way) - max(0, overtaken - self._overall_count // 2)
 
     def _forget(self, now: float) -> None:
         """Drops what no limit looks at any more."""

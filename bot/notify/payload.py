@@ -1,6 +1,7 @@
 """Outbox rows from events and texts, and back."""
 
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 
@@ -92,6 +93,15 @@ def edit_row(name: str, target: Target, written: Written, created_at: int) -> Ou
     """A new text for the message `written.edit_of`; `name` tells it from every other edit."""
     key = _key("edit", name, target.chat_id, target.topic, written.edit_of)
     return _written_row(OutboxKind.EDIT, key, target, written, created_at)
+
+
+def rest_rows(first: OutboxRow, parts: Sequence[Written], created_at: int) -> tuple[OutboxRow, ...]:
+    """The further parts of a message whose first part went to the place of its first row."""
+    target = Target(first.chat_id, first.topic)
+    return tuple(
+        _written_row(OutboxKind.REST, _key("rest", first.key, number), target, part, created_at)
+        for number, part in enumerate(parts, 2)
+    )
 
 
 def short_id(row: OutboxRow) -> str:

@@ -9,7 +9,7 @@ from bot.locale import translator
 from bot.locale.reasons import reason
 from bot.market import reconnect
 from bot.market.reconnect import refusal
-from bot.notify.notifier import _out_of_reach
+from bot.notify.telling import _out_of_reach
 from bot.store.records import ChatRow
 
 SAID = [

@@ -10,7 +10,7 @@ from bot.alerts.event import Event, Snapshot
 from bot.alerts.lifecycle import Kind
 from bot.notify.item import Item, Reader
 from bot.notify.markup import plain_text
-from bot.notify.message import plain, write, write_missed
+from bot.notify.message import plain, write
 from bot.notify.table import WIDTH, strongest_first, write_more
 from bot.rules.rule import Severity
 from tests.doubles.telegram_html import parse_html, utf16_length
@@ -209,15 +209,6 @@ def test_a_table_is_never_wider_than_a_phone(symbol: str) -> None:
 def test_a_message_is_silent_only_where_all_of_it_is_quiet(quiet: bool) -> None:
     written = write([Item(1, event(quiet=True)), Item(2, event(quiet=quiet))], READER)
     assert written.silent is quiet
-
-
-def test_what_was_too_late_is_one_line_with_count_start_and_symbols() -> None:
-    events = [event(f"S{n}USDT", at=AT + n) for n in range(12)]
-    written = write_missed(events, READER).text
-    assert "\n" not in written
-    assert "12 alerts from 2026-11-22 13:43 UTC on" in written
-    assert "S0USDT, S1USDT" in written
-    assert written.endswith("S9USDT …).")
 
 
 @settings(max_examples=100, deadline=None)

@@ -20,7 +20,7 @@ from bot.notify.payload import edit_row, notice_row, outbox_row_for, reply_row
 from bot.rules.rule import Target
 from bot.store.memory import MemoryStore
 from bot.store.port import StoreError
-from bot.store.records import ChatRow, Commit, OutboxRow, OutboxStatus
+from bot.store.records import ChatRow, Commit, OutboxKind, OutboxRow, OutboxStatus
 from tests.doubles import telegram as double
 from tests.doubles.telegram import Fault, TelegramDouble
 from tests.notify.events import AT, HOUR, T, event
@@ -88,7 +88,7 @@ class Bench:
         return outbox_row_for(made, Target(chat_id, topic), self.around.now())
 
     async def rows(self) -> list[OutboxRow]:
-        return sorted(self.store._rows.values(), key=lambda row: row.id)
+        return sorted(self.store._outbox.rows.values(), key=lambda row: row.id)
 
     async def until(self, predicate: Callable[[], object], seconds: float = 30.0) -> None:
         """Ticks, as the scheduler does, until it holds."""
@@ -118,7 +118,7 @@ async def telegram() -> AsyncIterator[TelegramDouble]:
 @pytest.fixture
 async def bench(telegram: TelegramDouble) -> AsyncIterator[Bench]:
     made = Bench(telegram, MemoryStore(), Settings(limits=QUICK))
-    made.notifier.start()
+    await made.notifier.start()
     yield made
     await made.notifier.stop(1)
     await made.api.close()
@@ -163,7 +163,7 @@ async def test_what_comes_while_a_chat_is_held_waits_and_goes_together(
     telegram: TelegramDouble,
 ) -> None:
     bench = Bench(telegram, MemoryStore(), Settings(limits=Limits(per_chat=0.4)))
-    bench.notifier.start()
+    await bench.notifier.start()
     await bench.tell(bench.alert(event("A")))
     await telegram.wait_for(lambda: telegram.messages)
     for symbol in "BCD":
@@ -355,7 +355,9 @@ async def test_a_long_message_is_sent_in_parts_each_at_its_time(bench: Bench) ->
     messages = bench.telegram.messages
     assert len(messages) == 3
     assert [bool(message.data) for message in messages] == [False, False, True]
-    assert [row.message_id for row in await bench.rows()] == [messages[0].message_id]
+    rows = await bench.rows()
+    assert [row.message_id for row in rows] == [one.message_id for one in messages]
+    assert [row.kind for row in rows] == [OutboxKind.ALERT, OutboxKind.REST, OutboxKind.REST]
     gaps = [b.at - a.at for a, b in pairwise(messages)]
     assert min(gaps) >= QUICK.per_chat
 
@@ -386,11 +388,16 @@ class SlowToSettle(MemoryStore):
 
     refusals = 1
 
-    async def settle(self, rows: Sequence[OutboxRow], chats: Sequence[ChatRow] = ()) -> int:
+    async def settle(
+        self,
+        rows: Sequence[OutboxRow],
+        chats: Sequence[ChatRow] = (),
+        added: Sequence[OutboxRow] = (),
+    ) -> int:
         if self.refusals:
             self.refusals -= 1
             raise StoreError("the disk is full")
-        return await super().settle(rows, chats)
+        return await super().settle(rows, chats, added)
 
 
 async def test_what_was_sent_is_recorded_as_soon_as_the_store_can(
@@ -422,7 +429,7 @@ async def test_nothing_is_sent_that_cannot_be_leased(telegram: TelegramDouble) -
 
 async def test_stopping_sends_what_is_due(telegram: TelegramDouble) -> None:
     bench = Bench(telegram, MemoryStore(), Settings(limits=QUICK))
-    bench.notifier.start()
+    await bench.notifier.start()
     for chat_id in (7, 8, 9):
         await bench.store.commit(Commit(outbox=(bench.alert(event(), chat_id),)))
     await bench.notifier.stop(3)
@@ -472,7 +479,7 @@ async def test_chats_are_told_at_once_but_each_in_order() -> None:
     around = Surroundings(store)
     settings = Settings(concurrency=5, limits=Limits(per_chat=0.0, overall=10_000.0))
     notifier = Notifier(store, channel, around, around, around.now, settings)
-    notifier.start()
+    await notifier.start()
     rows = [
         notice_row(f"{number}", Target(chat_id), Written(f"{number}"), around.now())
         for number in range(10)
@@ -494,7 +501,7 @@ async def test_no_429_is_earned_from_a_strict_server() -> None:
     async with TelegramDouble(limits=limits) as telegram:
         ours = Limits(per_chat=0.2, group_count=3, group_span=1.0, overall=20)
         bench = Bench(telegram, MemoryStore(), Settings(limits=ours))
-        bench.notifier.start()
+        await bench.notifier.start()
         chats = [*range(1, 9), -1, -2, -3]
         for chat_id in chats:
             telegram.add_chat(chat_id)

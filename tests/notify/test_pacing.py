@@ -27,7 +27,7 @@ def test_no_window_is_exceeded_wherever_the_server_counts_a_message(
     seen: defaultdict[int | None, list[float]] = defaultdict(list)
     for chat_id, takes in wanted:
         now = pacing.next_time(chat_id, now)
-        pacing.note_begun(chat_id)
+        pacing.note_begun(chat_id, now)
         for key in (chat_id, None):
             seen[key].append(now + takes * counted_at)
         pacing.note_sent(chat_id, now + takes)
@@ -57,7 +57,7 @@ def test_requests_under_way_together_keep_the_overall_limit(
             for ended in sorted(one for one in under_way if one[0] <= now):
                 pacing.note_sent(ended[1], ended[0])
                 under_way.remove(ended)
-        pacing.note_begun(chat_id)
+        pacing.note_begun(chat_id, now)
         begun.append(now)
         under_way.append((now + takes, chat_id))
         assert len(under_way) <= limit
@@ -67,7 +67,7 @@ def test_requests_under_way_together_keep_the_overall_limit(
 def test_a_chat_is_free_a_second_after_its_last_message() -> None:
     pacing = Pacing()
     assert pacing.next_time(7, 10.0) == 10.0
-    pacing.note_begun(7)
+    pacing.note_begun(7, 10.0)
     assert pacing.next_time(7, 10.0) == math.inf
     pacing.note_sent(7, 10.2)
     assert pacing.next_time(7, 10.3) == pytest.approx(11.2)
@@ -79,7 +79,7 @@ def test_a_group_gets_20_in_any_minute() -> None:
     sent = []
     for _ in range(21):
         now = pacing.next_time(-5, now)
-        pacing.note_begun(-5)
+        pacing.note_begun(-5, now)
         pacing.note_sent(-5, now)
         sent.append(now)
     assert sent[19] == pytest.approx(19.0)
@@ -99,7 +99,7 @@ def test_retry_after_holds_its_chat_and_no_other() -> None:
 def test_what_no_limit_looks_at_is_forgotten() -> None:
     pacing = Pacing()
     for chat_id in range(-500, 500):
-        pacing.note_begun(chat_id)
+        pacing.note_begun(chat_id, float(chat_id + 500))
         pacing.note_sent(chat_id, float(chat_id + 500))
     assert len(pacing.held(1e9)) == 0
     sizes = [len(one) for one in (pacing._last, pacing._group, pacing._answered)]

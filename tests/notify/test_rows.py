@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from bot.alerts.lifecycle import Kind
-from bot.notify.batch import items_of, runs, too_late, written_of
+from bot.notify.batch import first_message, items_of, one_rule, too_late, written_of
 from bot.notify.channel import (
     Button,
     Doubtful,
@@ -98,16 +98,22 @@ def test_a_countdown_expires_as_long_after_now_as_t_is_after_the_event(
     assert outbox_row_for(made, HERE, 500).expires_at == expires_at
 
 
-def test_alerts_of_a_topic_go_together_and_all_else_by_itself() -> None:
-    a, b, c, d, e, f = numbered(
-        row(event("A")),
-        row(event("B"), topic=3),
-        row(event("C")),
-        notice_row("n", HERE, Written("n"), 1),
-        row(event("E")),
-        reply_row(1, HERE, Written("r"), 1),
+def test_alerts_of_the_first_topic_go_together_and_the_others_later() -> None:
+    a, b, c, d = numbered(
+        row(event("A"), topic=3),
+        row(event("B")),
+        row(event("C"), topic=3),
+        row(event("D")),
     )
-    assert runs([a, b, c, d, e, f]) == [[f], [a, c], [d], [e], [b]]
+    assert first_message([a, b, c, d]) == ([a, c], [b, d])
+    assert first_message([b, d]) == ([b, d], [])
+
+
+def test_a_message_is_of_one_rule_where_all_its_alerts_are() -> None:
+    a, b = row(event("A")), row(event("B"))
+    other = row(event("C", rule_id="watch:7:1"))
+    assert one_rule([a]) == one_rule([a, b]) == "file:hot-longs"
+    assert one_rule([a, other]) == one_rule([reply_row(1, HERE, Written("x"), 1)]) == ""
 
 
 @pytest.mark.parametrize(
