@@ -31,7 +31,7 @@ from bot.notify.payload import outbox_row_for
 from bot.notify.storm import Flapping, Telling
 from bot.ops.metrics import Metrics
 from bot.rules.book import Book
-from bot.rules.rule import Target
+from bot.rules.rule import Rule, Target
 from bot.store.port import Store, StoreError
 from bot.store.records import ChatRow, Commit, OutboxRow
 
@@ -39,6 +39,7 @@ ALIVE_AT = "alive_at"  # the fact that says when the program last decided someth
 ADMINS = "admins"  # the fact with the claimed admins, comma-separated
 CLAIM_CODE = "claim_code"  # the fact with the one-time code of a start without admins
 DATABASE = "database"  # the fault of a store that cannot write
+PART = 2_000  # rows of the outbox; a frame with more is stored in several transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Live:
         async with self._lock:
             self._journal.rows(ticks, frames)
             repeated = self.engine.repeated
-            self._note(self.engine.on_frame(ticks))
+            await self._note(self.engine.decide(ticks))
             news = len(ticks) - (self.engine.repeated - repeated)
             await self._record()
             return news
@@ -107,7 +108,7 @@ class Live:
         """Lets time pass; `everything` also stores what a crash may cost (peaks, the heartbeat)."""
         async with self._lock:
             self._journal.advance(now)
-            self._note(self.engine.advance(now))
+            await self._note(self.engine.pass_time(now))
             if everything:
                 self._collect(self.engine.changes(everything=True))
                 self._draft.add_fact(ALIVE_AT, str(self.engine.clock))
@@ -259,25 +260,37 @@ class Live:
         self.engine.replace_rules(book.rules)
         self._collect(self.engine.changes())
 
-    def _note(self, events: Sequence[Event]) -> None:
+    async def _note(self, events: Iterable[Event]) -> None:
+        """Drafts what is decided, for `_record`.
+
+        A storm is recorded in parts, so that it is never held in memory at once; a decision and
+        its rows are always in the same one.
+        """
         book = self.desk.book  # a rule may tell something and run out with the same rows
-        self._collect(self.engine.changes())
         now, wall = self.now(), self.wall()
-        finished = set()
+        once: dict[str, Rule] = {}
+        rows: list[OutboxRow] = []
         for event in events:
             self._metrics.events.labels(str(event.kind)).inc()
             rule = book.rule(event.rule_id)
             if rule is None:
                 continue
             telling = self._flapping.note(event.rule_id, event.symbol, event.kind, event.at)
-            self._draft.add_rows(
+            rows += (
                 self._row(event, target, wall, telling)
                 for target in self.desk.targets(rule)
                 if self.desk.hears(target.chat_id, now)
             )
-            if rule.options.once and self.engine.is_finished(rule):
-                finished.add(rule.id)
-        if finished:
+            if rule.options.once:
+                once[rule.id] = rule
+            if len(rows) >= PART and not self.faults.is_active(DATABASE):
+                self._collect(self.engine.changes())
+                self._draft.add_rows(rows)
+                rows = []
+                await self._record()
+        self._collect(self.engine.changes())
+        self._draft.add_rows(rows)
+        if finished := {key for key, rule in once.items() if self.engine.is_finished(rule)}:
             self.engine.retire(finished)
             self._draft.add_unwatched(self.desk.retire(finished))
 

@@ -133,7 +133,7 @@ class Session:
 
     def told(self) -> list[dict[str, Any]]:
         """What was told, in the shape of `replay --json`."""
-        rows = sorted(self.store._rows.values(), key=lambda row: row.id)
+        rows = sorted(self.store._outbox.rows.values(), key=lambda row: row.id)
         return [event_object(event_of(row)) for row in rows if row.kind is OutboxKind.ALERT]
 
 

@@ -69,7 +69,7 @@ class Around:
 
     async def told(self) -> list[str]:
         """The waiting rows, as `kind rule` of alerts and the first words of texts."""
-        rows = sorted(self.store._rows.values(), key=lambda row: row.id)
+        rows = sorted(self.store._outbox.rows.values(), key=lambda row: row.id)
         said = []
         for row in rows:
             payload = decode_payload(row)
@@ -177,7 +177,7 @@ async def test_a_group_that_moves_keeps_its_alerts_on() -> None:
     await around.row(1, HIGH)
     await around.row(2, LOW)
     assert await around.told() == ["fired #1", "resolved #1"]
-    assert {row.chat_id for row in around.store._rows.values()} == {-100}
+    assert {row.chat_id for row in around.store._outbox.rows.values()} == {-100}
 
 
 def replace_watch(made: Watch, chat_id: int) -> Watch:
@@ -206,7 +206,7 @@ async def test_the_message_of_an_edited_rule_says_that_it_is_over() -> None:
     await around.store.settle([sent(fired)])
     request = Request(5, ADMIN, "private", RequestKind.TEXT, user_id=ADMIN, text="/unwatch 1")
     await around.live.apply(request, Answer(unwatched=((ADMIN, 1),)), None)
-    edit = max(around.store._rows.values(), key=lambda row: row.id)
+    edit = max(around.store._outbox.rows.values(), key=lambda row: row.id)
     payload = decode_payload(edit)
     assert getattr(payload, "edit_of", None) == 44
     assert "changed or removed" in getattr(payload, "text", "")

@@ -112,7 +112,7 @@ class VenuePlace:
         await self.refresh()
 
     def rows(self) -> list[OutboxRow]:
-        return sorted(self.store._rows.values(), key=lambda row: row.id)
+        return sorted(self.store._outbox.rows.values(), key=lambda row: row.id)
 
     def told(self, chat_id: int = ADMIN) -> list[str]:
         """What waits for a chat: texts, and alerts as `kind symbol`."""
@@ -125,7 +125,7 @@ class VenuePlace:
             if row.status is OutboxStatus.NEW:
                 fields = {name: getattr(row, name) for name in row.__struct_fields__}
                 sent = {"status": OutboxStatus.SENT, "message_id": 1000 + row.id}
-                self.store._rows[row.id] = OutboxRow(**fields | sent)
+                self.store._outbox.rows[row.id] = OutboxRow(**fields | sent)
 
 
 @asynccontextmanager
