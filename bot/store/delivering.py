@@ -102,12 +102,13 @@ def _finish(transaction: Transaction, touched: set[int], added: Sequence[OutboxR
 
 
 def hasten(transaction: Transaction, now: int) -> None:
-    put_off = (text(PUT_OFF), outbox.c.not_before > now)
-    touched = transaction.connection.scalars(select(outbox.c.chat_id).where(*put_off).distinct())
-    chat_ids = touched.all()
-    if chat_ids:
-        transaction.change(update(outbox).where(*put_off).values(not_before=now))
-        plan(transaction, chat_ids)
+    columns = outbox.c
+    put_off = select(columns.id, columns.chat_id, columns.status)
+    found = transaction.rows(put_off.where(text(PUT_OFF), columns.not_before > now))
+    rows = [row for row in found if row.status in order.UNSENT]
+    for some in chunks(row.id for row in rows):
+        transaction.change(update(outbox).where(columns.id.in_(some)).values(not_before=now))
+    plan(transaction, {row.chat_id for row in rows})
 
 
 def mark_copied(transaction: Transaction, ids: Sequence[int], copied: Copied) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import delete, select, update
 
 from bot.store import order
 from bot.store.records import Held, OutboxKind, OutboxRow, OutboxStatus, Pause
-from bot.store.schema import held_as, leased, outbox, pauses, waiting
+from bot.store.schema import held_as, leased, outbox, pauses, turns, waiting
 from bot.store.transaction import Transaction, chunks, dicts, write
 
 Pair = tuple[int, str]  # chat and rule id
@@ -68,13 +68,23 @@ def hold(transaction: Transaction, chat_id: int) -> None:
 def hold_lapsed(transaction: Transaction, now: int) -> set[int]:
     """Holds alerts of paused rules whose lease has lapsed; the chats of those."""
     columns = outbox.c
-    of_pause = (pauses.c.chat_id == columns.chat_id) & (pauses.c.rule_id == columns.rule_id)
-    rows = transaction.records(
-        OutboxRow,
-        select(outbox)
-        .join_from(pauses, outbox, of_pause)
-        .where(leased(), columns.lease_until <= now, columns.kind == OutboxKind.ALERT),
+    due = (
+        select(pauses.c.chat_id)
+        .join_from(pauses, turns, turns.c.chat_id == pauses.c.chat_id)
+        .where(turns.c.due_at <= now)  # no lease of such a chat is under way any more
+        .distinct()
     )
+    of_pause = (pauses.c.chat_id == columns.chat_id) & (pauses.c.rule_id == columns.rule_id)
+    rows = [
+        row
+        for ids in chunks(transaction.connection.scalars(due).all())
+        for row in transaction.records(
+            OutboxRow,
+            select(outbox)
+            .join_from(outbox, pauses, of_pause)
+            .where(leased(), columns.chat_id.in_(ids), columns.kind == OutboxKind.ALERT),
+        )
+    ]
     write(transaction, [order.held(order.lapsed(row), paused=True) for row in rows])
     return {row.chat_id for row in rows}
 

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Select,
+    TextClause,
     and_,
     case,
     exists,
@@ -25,7 +26,7 @@ from bot.store.records import (
     OutboxStatus,
     RecentSend,
 )
-from bot.store.schema import FIRED, SENT, held_as, outbox, turns, waiting
+from bot.store.schema import FIRED, SENT, any_held, held_as, outbox, turns, unsent, waiting
 from bot.store.transaction import Transaction, chunks
 
 _IS_ALERT = outbox.c.kind == OutboxKind.ALERT
@@ -63,7 +64,7 @@ def recent_sends(transaction: Transaction, since: int) -> list[RecentSend]:
     by_itself = case((_IS_ALERT, 0), else_=columns.id)
     found = transaction.rows(
         select(columns.chat_id, columns.sent_at, by_itself.label("by_itself"), *rules)
-        .where(text(SENT), columns.sent_at >= since, columns.status == OutboxStatus.SENT)
+        .where(text(SENT), columns.sent_at >= since)
         .group_by(columns.sent_at, columns.chat_id, columns.message_id, by_itself)
         .order_by(columns.sent_at, func.min(columns.id))
     )
@@ -155,9 +156,13 @@ def message_rows(transaction: Transaction, chat_id: int, row_id: int) -> list[Ou
 
 
 def pending(transaction: Transaction, chat_id: int | None) -> int:
-    query = select(func.count()).select_from(outbox).where(waiting())
     if chat_id is not None:
-        query = query.where(outbox.c.chat_id == chat_id)
+        return _count(transaction, waiting(), outbox.c.chat_id == chat_id)
+    return _count(transaction, unsent()) - _count(transaction, any_held())
+
+
+def _count(transaction: Transaction, *which: ColumnElement[bool] | TextClause) -> int:
+    query = select(func.count()).select_from(outbox).where(*which)
     return int(transaction.connection.scalar(query) or 0)
 
 

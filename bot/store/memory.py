@@ -225,7 +225,7 @@ class MemoryStore:
         rows = [
             (row.sent_at, row)
             for row in self._outbox.rows.values()
-            if row.status is OutboxStatus.SENT and row.sent_at is not None and row.sent_at >= since
+            if row.sent_at is not None and row.sent_at >= since
         ]
         messages: dict[tuple[int, int, int | None, int], set[str]] = {}
         for at, row in sorted(rows, key=lambda sent: (sent[0], sent[1].id)):

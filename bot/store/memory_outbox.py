@@ -66,13 +66,13 @@ class MemoryOutbox:
 
     def hold_lapsed(self, now: int) -> set[int]:
         """Holds alerts of paused rules whose lease has lapsed; the chats of those."""
+        chats = {chat_id for chat_id, _ in self.paused} & self._leased.keys()
         lapsed = [
             row
-            for chat_id in {chat_id for chat_id, _ in self.paused} & self._leased.keys()
+            for chat_id in chats
+            if chat_id in self.turns and self.turns[chat_id][0] <= now
             for row in map(self.rows.__getitem__, self._leased[chat_id])
-            if row.kind is OutboxKind.ALERT
-            and row.lease_until <= now
-            and (chat_id, row.rule_id) in self.paused
+            if row.kind is OutboxKind.ALERT and (chat_id, row.rule_id) in self.paused
         ]
         for row in lapsed:
             self.put(self.with_hold(order.lapsed(row)))

@@ -30,7 +30,7 @@ UNSENT = "status IN ('new', 'leased', 'uncertain')"
 WAITING = f"{UNSENT} AND held = ''"
 LEASED = "status = 'leased'"
 HELD = "held <> ''"  # such a row is new or uncertain: what dies or is leased is held no more
-PUT_OFF = f"{UNSENT} AND not_before > 0"
+PUT_OFF = "not_before > 0"
 REPLIES = "kind = 'reply'"
 FIRED = "event = 'fired'"
 SENT = "sent_at IS NOT NULL"

@@ -28,7 +28,13 @@ _Item = TypeVar("_Item")
 # Rows handled at a time, and values in one IN: what is on its way to the database stays small
 # however large a commit is, and SQLite's limit of variables was 999 for long.
 _CHUNK = 500
-_STREAMED = 100  # rows read at a time where the reader may stop early
+_STREAMED = 20  # rows read at a time where the reader may stop early
+
+_QUEUE = (
+    select(outbox)
+    .where(outbox.c.chat_id == bindparam("chat"), waiting())
+    .order_by(outbox.c.lane, outbox.c.id)
+)
 
 # What an attempt can change of a row, and what a lease does.
 OUTCOME = (
@@ -57,10 +63,14 @@ class Transaction:
         return list(self.stream(kind, query))
 
     def stream(
-        self, kind: type[_Record], query: Select[Any], size: int = _CHUNK
+        self,
+        kind: type[_Record],
+        query: Select[Any],
+        values: Row | None = None,
+        size: int = _CHUNK,
     ) -> Generator[_Record, None, None]:
         """Rows as records, read as they are asked for; to be closed before anything is written."""
-        with self.connection.execute(query) as found:
+        with self.connection.execute(query, values) as found:
             names = [str(name) for name in found.keys()]  # noqa: SIM118 - a result is no mapping
             for part in found.partitions(size):
                 rows = [dict(zip(names, row, strict=True)) for row in part]
@@ -68,8 +78,7 @@ class Transaction:
 
     def queue(self, chat_id: int) -> Generator[OutboxRow, None, None]:
         """The waiting rows of a chat in order."""
-        query = select(outbox).where(outbox.c.chat_id == chat_id, waiting())
-        return self.stream(OutboxRow, query.order_by(outbox.c.lane, outbox.c.id), _STREAMED)
+        return self.stream(OutboxRow, _QUEUE, {"chat": chat_id}, _STREAMED)
 
     def chat(self, chat_id: int) -> ChatRow | None:
         found = self.records(ChatRow, select(chats).where(chats.c.chat_id == chat_id))

@@ -33,7 +33,7 @@ def upgrade() -> None:
         ("outbox_waiting", ["chat_id", "lane", "id"], f"{UNSENT} AND held = ''"),
         ("outbox_unsent_by_rule", ["rule_id", "fingerprint", "symbol"], UNSENT),
         ("outbox_held", ["held", "chat_id", "rule_id"], "held <> ''"),
-        ("outbox_put_off", ["not_before"], f"{UNSENT} AND not_before > 0"),
+        ("outbox_put_off", ["not_before"], "not_before > 0"),
         ("outbox_replies", ["chat_id", "id"], "kind = 'reply'"),
         ("outbox_firings", ["episode", "rule_id", "symbol"], "event = 'fired'"),
         ("outbox_by_sending", ["sent_at"], "sent_at IS NOT NULL"),
