@@ -30,6 +30,7 @@ class Desk:
         self.watches: dict[str, Watch] = {}  # by rule id, in order of creation
         self.pauses: dict[tuple[int, str], Pause] = {}  # by chat and rule id
         self.file_chats: dict[int, Chat] = {}
+        self.chat_names: dict[str, Target] = {}  # of the rules file
         self.groups: dict[str, list[str]] = {}
         self.claimed_admins: frozenset[int] = frozenset()
         self.claim_code: str | None = None
@@ -44,7 +45,13 @@ class Desk:
     def use_file(self, file: RulesFile) -> None:
         """Takes chats and groups of a rules file; its rules come with the book."""
         self.file_chats = {chat.target.chat_id: chat for chat in file.chats.values()}
+        self.chat_names = {name: chat.target for name, chat in file.chats.items()}
         self.groups = {name: list(entries) for name, entries in file.groups.items()}
+
+    def named(self, name: str) -> Target | None:
+        """A chat of the rules file by its name, or any chat by its id."""
+        is_id = name.isascii() and name.removeprefix("-").isdecimal()
+        return self.chat_names.get(name) or (Target(int(name)) if is_id else None)
 
     def targets(self, rule: Rule) -> tuple[Target, ...]:
         """Where a rule's messages go; without targets to the admins."""
@@ -120,6 +127,7 @@ class Desk:
             chat_id = new if watch.chat_id == old else watch.chat_id
             watches[name] = msgspec.structs.replace(watch, chat_id=chat_id, number=number)
         self.watches = watches
+        self.chat_names = {n: _moved(target, old, new) for n, target in self.chat_names.items()}
         pauses = [_moved_pause(pause, old, new, renamed) for pause in self.pauses.values()]
         self.pauses = {(pause.chat_id, pause.rule_id): pause for pause in pauses}
         row = merge.moved(self.chats.pop(old, None), self.chats.get(new), new)

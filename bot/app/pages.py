@@ -53,6 +53,9 @@ class Figures:
         for outcome, count in self._notifier.delivery.outcomes.items():
             metrics.sends.labels(outcome).inc(self._new("sends", outcome, count))
         metrics.buried.inc(self._new("buried", "", self._notifier.buried))
+        if self._vitals.copying is not None:
+            for result, count in self._vitals.copying.results.items():
+                metrics.fallback_sends.labels(result).inc(self._new("fallback", result, count))
         for result, count in self._heartbeat.results.items():
             metrics.heartbeats.labels(result).inc(self._new("heartbeats", result, count))
         self._take_feed(status)

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from bot import __version__
 from bot.app import texts
 from bot.app.chats import NotifierChats, NotifierFaults
+from bot.app.copying import Copying, CopyingSettings
 from bot.app.desk import Desk
 from bot.app.faults import FAULTS, Faults
 from bot.app.journal import NO_JOURNAL
@@ -58,6 +59,7 @@ from bot.notify.notifier import Settings as NotifierSettings
 from bot.notify.pacing import Limits
 from bot.notify.payload import decode_payload
 from bot.notify.scheduler import Job, Scheduler
+from bot.notify.second_channel import SecondChannel
 from bot.ops.health import HealthServer
 from bot.ops.heartbeat import Heartbeat
 from bot.ops.judgement import ready
@@ -83,6 +85,7 @@ async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
         CannotStartError: with its exit code.
     """
     token, heartbeat_url = settings.telegram_token, settings.heartbeat_url
+    entries = settings.fallback_urls
     api = BotApi(token.get_secret_value(), settings.telegram_api_url) if token else None
     async with contextlib.AsyncExitStack() as stack:
         if api is not None:
@@ -116,6 +119,8 @@ async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
             ),
             heartbeat_url=heartbeat_url.get_secret_value() if heartbeat_url else None,
             recorder=recorder,
+            second=SecondChannel([one.url for one in entries]) if api and entries else None,
+            copying=CopyingSettings(entries, settings.fallback_after, settings.max_age),
         )
         program = await stack.enter_async_context(build(wiring))
         await program.run(stop)
@@ -183,6 +188,12 @@ class Program:
             now=self.now,
             is_telegram=wiring.api is not None,
         )
+        self.copying: Copying | None = None
+        if wiring.second is not None:
+            self.copying = self.vitals.copying = Copying(
+                store, self.live, wiring.second, wiring.copying, lambda: self.vitals.reached_age
+            )
+            self.copying.restore(saved.facts)
         self.world = LiveWorld(self.engine, desk, self.faults, now=self.now, vitals=self.vitals)
         self.venue = Venue(self.live, self.world, self.stream, rest, self.clock)
         self._alias_key = saved.facts.get(KEY) or secrets.token_hex(16)
@@ -241,6 +252,7 @@ class Program:
                 self.reports.polling,
             )  # fmt: skip
             self.vitals.polled = lambda: talk.router.last_answer
+            self.vitals.read = lambda: talk.router.last_poll
             works += [talk.introduce(), _lasting("commands", talk.router.run)]
         return works
 
@@ -276,6 +288,8 @@ class Program:
             "summaries": (30.0, self.storms.sum_up),
             "retention": (3600.0, self._prune),
         }
+        if self.copying is not None:
+            jobs["second channel"] = (1.0, self.copying.look)
         for name, (seconds, job) in jobs.items():
             self.scheduler.add(name, seconds, job)
         self.scheduler.start()
@@ -311,6 +325,8 @@ class Program:
         self.scheduler.stop()
         if self._health is not None:
             await self._health.close()
+        if self.copying is not None:
+            await self.copying.close()
         await self.venue.keep()
         await self.notifier.stop(STOP_WITHIN)
 

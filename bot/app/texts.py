@@ -85,6 +85,17 @@ def poller_back(_: Translate) -> str:
     return _("✅ Commands are read again.")
 
 
+def second_channel_unknown(names: Sequence[str], _: Translate) -> str:
+    return _(
+        "⚠️ FALLBACK_URLS names chats that are not under <code>chats:</code> in the rules file: "
+        "{names}. Nothing is copied for them."
+    ).format(names=escape(", ".join(names)))
+
+
+def second_channel_known(_: Translate) -> str:
+    return _("✅ All chats that FALLBACK_URLS names are known now.")
+
+
 def mute_over(_: Translate) -> str:
     return _("🔔 The mute is over.")
 

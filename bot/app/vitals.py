@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from bot.alerts.engine import Engine
+from bot.app.copying import Copying
 from bot.app.faults import Faults
 from bot.app.recorder import Recorder
 from bot.chat.world import RecordingView
@@ -41,6 +42,8 @@ class Vitals:
         self.is_telegram = is_telegram
         self.recorder: Recorder | None = None
         self.polled: Callable[[], float | None] = _never  # when Telegram last answered a poll
+        self.read: Callable[[], float | None] = _never  # when it last gave updates
+        self.copying: Copying | None = None
         self.catalog_at: Callable[[], float | None] = _never  # when it was last taken
         self.by_rest: Callable[[], frozenset[str]] = frozenset  # symbols with values by REST
         self._engine = engine
@@ -62,6 +65,12 @@ class Vitals:
     def answer_age(self) -> float | None:
         """Seconds since Telegram answered, a poll or a message; None: not yet."""
         times = (self.polled(), self._delivery.answered_at)
+        return _age(max((at for at in times if at is not None), default=None))
+
+    @property
+    def reached_age(self) -> float | None:
+        """Seconds since Telegram took a message or gave updates, even none; None: not yet."""
+        times = (self.read(), self._delivery.sent_at)
         return _age(max((at for at in times if at is not None), default=None))
 
     @property

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from bot.app.copying import CopyingSettings, Sender
 from bot.app.desk import Desk
 from bot.app.recorder import Recorder
 from bot.app.rules_source import RulesSource
@@ -28,3 +29,5 @@ class Wiring:
     notifier: NotifierSettings = field(default_factory=NotifierSettings)
     heartbeat_url: str | None = field(default=None, repr=False)
     recorder: Recorder | None = None
+    second: Sender | None = None  # the second channel
+    copying: CopyingSettings = field(default_factory=CopyingSettings)  # and what goes there

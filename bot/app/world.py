@@ -113,6 +113,7 @@ class LiveWorld:
             answer_age=in_ms(vitals.answer_age),
             blocked=vitals.blocked,
             is_well=sender(vitals.work()).ok,
+            second=None if vitals.copying is None else vitals.copying.view,
         )
 
     def paused(self, chat_id: int) -> Sequence[PausedRule]:

@@ -51,6 +51,18 @@ class FeedView:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondView:
+    """How the second channel fares: whether it is in use now, what was copied since the start.
+
+    `failing` are the entries of FALLBACK_URLS, from 1, whose last attempt failed.
+    """
+
+    in_use: bool = False
+    copied: int = 0
+    failing: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SenderView:
     """How sending fares; ages are ms. `blocked` are kinds of `bot.notify.port`."""
 
@@ -60,6 +72,7 @@ class SenderView:
     answer_age: int | None = None  # of Telegram's last answer, to a poll or a message
     blocked: tuple[str, ...] = ()
     is_well: bool = True  # as /readyz judges
+    second: SecondView | None = None
 
 
 @dataclass(frozen=True, slots=True)

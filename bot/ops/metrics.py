@@ -47,6 +47,7 @@ class Metrics:
     recording_bytes: Gauge  # size of the present file of the recording
     recording_missed: Counter  # entries that the recording lacks
     heartbeats: Counter  # calls of HEARTBEAT_URL, by result
+    fallback_sends: Counter  # attempts to send by the second channel, by result
     faults: Gauge  # faults that the admins were told of and that last
     ready: Gauge  # 1 as long as /readyz says so
 
@@ -104,6 +105,9 @@ def build_metrics(version: str) -> Metrics:
         recording_bytes=gauge("recording_bytes", "Size of the present file of the recording"),
         recording_missed=counter("recording_missed", "Entries that the recording lacks"),
         heartbeats=counter("heartbeats", "Calls of HEARTBEAT_URL", "result"),
+        fallback_sends=counter(
+            "fallback_sends", "Attempts to send by the second channel", "result"
+        ),
         faults=gauge("faults_active", "Faults that last"),
         ready=gauge("ready", "1 as long as rows flow and messages can be sent"),
     )

@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 
 from bot.chat.answer import Answer, Call, reply
-from bot.chat.world import FeedView, PausedRule, RecordingView, SenderView, Status, World
+from bot.chat.world import (
+    FeedView,
+    PausedRule,
+    RecordingView,
+    SecondView,
+    SenderView,
+    Status,
+    World,
+)
 from bot.locale import Translate, formats
 from bot.locale.reasons import reason
 from bot.notify.markup import escape, plain_text
@@ -125,6 +133,15 @@ def _sender_lines(sender: SenderView, _: Translate) -> list[str]:
     else:
         lines.append(_("Last message: {time} ago").format(time=formats.duration(sender.sent_age)))
     lines.append(_("Waiting to be sent: {count}").format(count=sender.waiting))
+    return lines + ([] if sender.second is None else _second_lines(sender.second, _))
+
+
+def _second_lines(second: SecondView, _: Translate) -> list[str]:
+    texts = {True: _("Second channel: in use, {count} copied"), False: _("Second channel: ready")}
+    lines = [texts[second.in_use].format(count=second.copied)]
+    if second.failing:
+        text = _("❌ Second channel: entry {numbers} of FALLBACK_URLS fails")
+        lines.append(text.format(numbers=", ".join(map(str, second.failing))))
     return lines
 
 
