@@ -6,6 +6,7 @@ Whatever changes the engine or the store goes through here, one at a time.
 import asyncio
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -75,7 +76,9 @@ class Live:
         wall: Callable[[], int],
         wake: Callable[[], None],
         say_unrecorded: Callable[[OutboxRow], None],
+        gathering: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        """`gathering` keeps the notifier from what is stored so far of one decided frame."""
         self.engine = parts.engine
         self.desk = parts.desk
         self.faults = parts.faults
@@ -86,6 +89,7 @@ class Live:
         self.now = now  # the venue's clock, ms: rules, mutes, watches
         self.wall = wall  # the outbox's clock, ms: what waits for being sent
         self._wake = wake
+        self._gathering = gathering
         self._say_unrecorded = say_unrecorded
         self._draft = Draft()
         self._lock = asyncio.Lock()
@@ -99,21 +103,22 @@ class Live:
         async with self._lock:
             self._journal.rows(ticks, frames)
             repeated = self.engine.repeated
-            await self._note(self.engine.decide(ticks))
-            news = len(ticks) - (self.engine.repeated - repeated)
-            await self._record()
-            return news
+            with self._gathering():
+                await self._note(self.engine.decide(ticks))
+                await self._record()
+            return len(ticks) - (self.engine.repeated - repeated)
 
     async def advance(self, now: int, *, everything: bool = False) -> None:
         """Lets time pass; `everything` also stores what a crash may cost (peaks, the heartbeat)."""
         async with self._lock:
             self._journal.advance(now)
-            await self._note(self.engine.pass_time(now))
-            if everything:
-                self._collect(self.engine.changes(everything=True))
-                self._draft.add_fact(ALIVE_AT, str(self.engine.clock))
-                self._draft.add_fact(SENDING_AT, str(self.wall()))
-            await self._record()
+            with self._gathering():
+                await self._note(self.engine.pass_time(now))
+                if everything:
+                    self._collect(self.engine.changes(everything=True))
+                    self._draft.add_fact(ALIVE_AT, str(self.engine.clock))
+                    self._draft.add_fact(SENDING_AT, str(self.wall()))
+                await self._record()
 
     async def begin_anew(self, now: int) -> None:
         """The venue's clock went back to `now` (ms): symbols wait for a first row again."""

@@ -141,6 +141,7 @@ async def build(wiring: Wiring) -> AsyncIterator["Program"]:
         heartbeat = await stack.enter_async_context(Heartbeat(wiring.heartbeat_url))
         program = Program(wiring, saved, start, rest, heartbeat)
         await restore_storms(program.storms)
+        del saved  # after a storm it is large, and this frame lives as long as the program
         yield program
 
 
@@ -179,6 +180,7 @@ class Program:
             wall=wall,
             wake=self.notifier.wake,
             say_unrecorded=self._say_unrecorded,
+            gathering=self.notifier.gathering,
         )
         self.vitals = Vitals(
             self.engine,

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -79,6 +79,7 @@ class Notifier:
         self._waker: asyncio.Task[None] | None = None
         self._alarms: set[asyncio.TimerHandle] = set()
         self._has_returned = False  # the server has; the outbox does not know yet
+        self._gathering = self._put_off = False
 
     @property
     def buried(self) -> int:
@@ -98,6 +99,21 @@ class Notifier:
     def wake(self) -> None:
         """Something was committed: it goes out now, not at the next tick."""
         self._awake.set()
+
+    @contextlib.contextmanager
+    def gathering(self) -> Iterator[None]:
+        """What is committed meanwhile belongs together: nothing is leased before it is all there.
+
+        A storm that is stored in parts would else reach each chat in as many messages.
+        """
+        self._gathering = True
+        try:
+            yield
+        finally:
+            self._gathering = False
+            if self._put_off:
+                self._put_off = False
+                self.wake()
 
     def server_is_back(self) -> None:
         """Somebody else got an answer of the server after it had been out of reach."""
@@ -191,6 +207,9 @@ class Notifier:
     # -- leasing ---------------------------------------------------------------------------
 
     async def _lease(self) -> None:
+        if self._gathering:
+            self._put_off = True
+            return
         settings, ready = self._settings, self._ready
         room = min(settings.ahead - len(ready), settings.rows - sum(map(len, ready)))
         if self.delivery.is_down:  # one chat tries, and its outcome is known before the next does

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -86,6 +87,14 @@ class Storm:
 
         await self._until(complete)
         return told
+
+    async def settled(self) -> None:
+        """Waits until the program has written down what came of all it sent."""
+        query = "SELECT count(*) FROM outbox WHERE status IN ('new', 'leased', 'uncertain')"
+        with sqlite3.connect(f"file:{self.place.folder}/bot.db?mode=ro", uri=True) as database:
+            async with asyncio.timeout(_PATIENCE):
+                while database.execute(query).fetchone() != (0,):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)  # a database rings no bell
 
     async def open_all(self, told: dict[int, Told]) -> int:
         """Presses every "+N more" through to its end; the number of presses."""

@@ -51,6 +51,7 @@ async def test_a_storm_is_told_to_all_in_a_few_messages_with_every_symbol(
             storm.rage()
             fired = await storm.told()
             fired_in = time.monotonic() - began
+            await storm.settled()
             vitals.phase("buttons")
             await run.kill()
         print(vitals.words, fired_in, most_messages(fired))
