@@ -1,11 +1,21 @@
-"""Rows for tests, with what does not matter filled in."""
+"""Rows for tests, with what does not matter filled in, and the commonest steps with them."""
 
+from collections.abc import Iterable
 from itertools import count
 from typing import Any
 
 import msgspec
 
-from bot.store.records import OutboxKind, OutboxRow, OutboxStatus
+from bot.alerts.lifecycle import Phase, State
+from bot.store.port import Store
+from bot.store.records import Commit, OutboxKind, OutboxRow, OutboxStatus, StateKey
+
+NOW, UNTIL = 10_000, 70_000
+FIRING = State(
+    phase=Phase.FIRING, since=5, known_at=6, told=True, fired_at=7, told_at=8, reminders=2,
+    over=False, sides=(1, None, -1), peak=0.1 + 0.2,
+)  # fmt: skip
+KEY = StateKey("file:hot", "f1", "BTCUSDT")
 
 _numbers = count(1)
 
@@ -46,3 +56,17 @@ def uncertain(leased: OutboxRow, not_before: int = 0) -> OutboxRow:
     return msgspec.structs.replace(
         leased, status=OutboxStatus.UNCERTAIN, doubtful=True, not_before=not_before
     )
+
+
+async def put(store: Store, *rows: OutboxRow) -> None:
+    await store.commit(Commit(outbox=rows))
+
+
+async def take(
+    store: Store, now: int = NOW, limit: int = 100, busy: frozenset[int] = frozenset()
+) -> list[OutboxRow]:
+    return list(await store.lease(now, now + 60_000, limit, busy))
+
+
+def keys(rows: Iterable[OutboxRow]) -> list[str]:
+    return [row.key for row in rows]
