@@ -16,6 +16,8 @@ from bot.store.port import StoreBusyError, StoreError
 
 Connect = Callable[[str], sqlite3.Connection]
 
+_PATIENCE = 2_000  # ms that a transaction waits for a lock of another program
+
 _FULL = "cannot grow, its disk is full; free some space"
 
 # What an error's result code, or else its primary one, means to the person who must act
@@ -84,6 +86,7 @@ class Sqlite:
         self.name = str(self.path)
         self._connect = connect
         self._lock: int | None = None
+        self._patience = _PATIENCE
 
     def acquire(self) -> None:
         folder = self.path.parent
@@ -124,11 +127,12 @@ class Sqlite:
             hide_parameters=True,
         )
         event.listen(engine, "connect", self._configure)
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "begin", self._begin)
         return engine
 
     def _configure(self, connection: sqlite3.Connection, _record: object) -> None:
-        connection.execute("PRAGMA busy_timeout = 5000")
+        self._patience = _PATIENCE
+        connection.execute(f"PRAGMA busy_timeout = {_PATIENCE}")
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise StoreError(
@@ -136,6 +140,25 @@ class Sqlite:
             )
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+
+    def _begin(self, connection: Connection) -> None:
+        """Locks for writing at once: what reads first could not be upgraded later.
+
+        Where another program has the lock the first transaction waits for it. Those behind it do
+        not, until one has had it: in one thread they would wait in turn, each for as long.
+        """
+        driver: Any = connection.connection.dbapi_connection
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except DBAPIError:
+            self._wait(driver, 0)
+            raise
+        self._wait(driver, _PATIENCE)
+
+    def _wait(self, connection: sqlite3.Connection, patience: int) -> None:
+        if patience != self._patience:
+            self._patience = patience
+            connection.execute(f"PRAGMA busy_timeout = {patience}")
 
     def words(self, error: Exception) -> str:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
@@ -153,11 +176,6 @@ class Sqlite:
         keys = list(table.primary_key)
         values = {c.name: statement.excluded[c.name] for c in table.columns if c not in keys}
         connection.execute(statement.on_conflict_do_update(keys, set_=values), rows)
-
-
-def _begin(connection: Connection) -> None:
-    # Locks for writing at once: a transaction that reads first could not be upgraded later.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def database(url: str) -> Database:

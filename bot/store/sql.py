@@ -157,8 +157,9 @@ class SqlStore:
         """Runs it in the thread, to its end also where the caller is cancelled."""
         if self._thread is None:
             raise StoreError(f"The database {self._database.name} is not open")
-        loop = asyncio.get_running_loop()
-        return await asyncio.shield(loop.run_in_executor(self._thread, work, *arguments))
+        done = asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        done.add_done_callback(_seen)
+        return await asyncio.shield(done)
 
     def _later(self, work: Callable[..., None], *arguments: Any) -> None:
         """Runs it after what is under way; nobody waits for it or hears of its failure."""
@@ -192,3 +193,9 @@ class SqlStore:
                 return work(Transaction(connection, self._database), *arguments)
         except (SQLAlchemyError, MsgspecError) as error:
             raise StoreError(self._database.words(error)) from error
+
+
+def _seen(done: asyncio.Future[Any]) -> None:
+    """A failure that nobody waits for any more is no fault of ours that asyncio should report."""
+    if not done.cancelled():
+        done.exception()
