@@ -1,11 +1,13 @@
 """The people, chats and messages of the Telegram double, as the Bot API shapes them."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.doubles.telegram_html import utf16_length
-from tests.doubles.telegram_values import Json, Message
+from tests.doubles.telegram_queue import UpdateQueue
+from tests.doubles.telegram_values import Json, Message, RefusedError, bad
 
 
 @dataclass
@@ -17,22 +19,26 @@ class Chat:
     admins: set[int] = field(default_factory=set)
     refusal: tuple[int, str] | None = None
     moved_to: int | None = None
+    closed: set[int | None] = field(default_factory=set)  # topics; None: the general one
 
 
 class TelegramWorld:
     """What a bot's Telegram knows, and what people do in it."""
 
-    def __init__(self, bot_id: int) -> None:
+    def __init__(self, bot_id: int, clock: Callable[[], float]) -> None:
         self.username = "funding_test_bot"
+        self.clock = clock  # steady seconds
         self.messages: list[Message] = []
         self.on_update: Callable[[], None] = lambda: None
         self._bot_id = bot_id
         self._chats: dict[int, Chat] = {}
         self._users: dict[int, Json] = {}
-        self._updates: list[Json] = []
+        self._queue = UpdateQueue(clock)
         self._queries: set[str] = set()
+        self._others: set[tuple[int, int]] = set()  # people's messages: chat and id
+        self._deleted: set[int] = set()
         self._ids = 100
-        self._update_id = 1000
+        self._changed = asyncio.Event()
 
     def add_chat(
         self,
@@ -57,8 +63,10 @@ class TelegramWorld:
     ) -> int:
         """A person writes; the update's id."""
         chat = self._known(chat_id if chat_id is not None else user_id)
+        message_id = self._next_id()
+        self._others.add((chat.chat_id, message_id))
         message: Json = {
-            "message_id": self._next_id(),
+            "message_id": message_id,
             "date": int(time.time()),
             "chat": self._chat_json(chat),
             "from": self._user(user_id, language),
@@ -104,28 +112,46 @@ class TelegramWorld:
         return self.update(my_chat_member=change)
 
     def update(self, **content: Json) -> int:
-        """Any update."""
-        self._update_id += 1
-        self._updates.append({"update_id": self._update_id, **content})
+        """Any update; its id, 0 where the bot does not ask for its kind."""
+        update_id = self._queue.push(content)
         self.on_update()
-        return self._update_id
+        return update_id or 0
 
     def block(
         self, chat_id: int, description: str = "Forbidden: bot was blocked by the user"
     ) -> None:
         """Every message to the chat is refused with 403."""
-        self._known(chat_id).refusal = (403, description)
+        self.refuse(chat_id, 403, description)
+
+    def refuse(self, chat_id: int, code: int, description: str) -> None:
+        """Every message to the chat is refused, with the server's whole description."""
+        self._known(chat_id).refusal = (code, description)
 
     def unblock(self, chat_id: int) -> None:
         self._known(chat_id).refusal = None
 
-    def move(self, chat_id: int, to: int) -> None:
-        """A group becomes a supergroup."""
+    def move(self, chat_id: int, to: int, *, told: bool = False) -> None:
+        """A group becomes a supergroup; `told`: the bot hears of it in both."""
         self.add_chat(to)
         self._known(chat_id).moved_to = to
+        if told:
+            self._service(chat_id, migrate_to_chat_id=to)
+            self._service(to, migrate_from_chat_id=chat_id)
 
     def delete_topic(self, chat_id: int, topic: int) -> None:
         self._known(chat_id).topics.discard(topic)
+
+    def close_topic(self, chat_id: int, topic: int | None) -> None:
+        """Only admins write there from now on; None is the general topic."""
+        self._known(chat_id).closed.add(topic)
+
+    def delete(self, message: Message) -> None:
+        """A person deletes a message of the bot's; `messages` remembers it."""
+        self._deleted.add(message.message_id)
+
+    def expire_presses(self) -> None:
+        """No press that was made so far can be answered any more."""
+        self._queries.clear()
 
     def to(self, chat_id: int) -> list[Message]:
         """What was sent to a chat."""
@@ -134,7 +160,31 @@ class TelegramWorld:
     @property
     def waiting(self) -> int:
         """Updates that are not confirmed."""
-        return len(self._updates)
+        return len(self._queue)
+
+    def _target(self, parameters: dict[str, str]) -> Chat:
+        """The chat that a request is for (Client.cpp, check_chat, check_chat_access)."""
+        chat_id = parameters.get("chat_id", "")
+        if not chat_id:
+            raise bad("chat_id is empty")
+        known = self._chats.get(int(chat_id)) if chat_id.lstrip("-").isdecimal() else None
+        if known is None:
+            raise bad("chat not found")
+        if known.moved_to is not None:
+            raise bad(
+                "group chat was upgraded to a supergroup chat", migrate_to_chat_id=known.moved_to
+            )
+        if known.refusal is not None:
+            raise RefusedError(*known.refusal)
+        return known
+
+    def _service(self, chat_id: int, **content: int) -> None:
+        message = {
+            "message_id": self._next_id(),
+            "date": int(time.time()),
+            "chat": self._chat_json(self._known(chat_id)),
+        }
+        self.update(message=message | content)
 
     def _next_id(self) -> int:
         self._ids += 1
@@ -178,6 +228,14 @@ class TelegramWorld:
         }
         if message.topic is not None:
             shape |= {"message_thread_id": message.topic, "is_topic_message": True}
+        if message.entities:
+            shape["entities"] = message.entities
+        if message.reply_to is not None:
+            shape["reply_to_message"] = {
+                "message_id": message.reply_to,
+                "date": int(time.time()),
+                "chat": shape["chat"],
+            }
         if message.buttons:
             shape["reply_markup"] = {"inline_keyboard": message.buttons}
         return shape
