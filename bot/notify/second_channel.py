@@ -93,14 +93,18 @@ def check(urls: Sequence[str]) -> None:
 def _service(url: str) -> Any:
     """An Apprise of one service; None where it cannot read the address."""
     apprise = _apprise()
+    # No threads of its own: the program's end would wait for them.
+    asset = apprise.AppriseAsset(
+        app_id=TITLE, async_mode=False, service_timeout=0, result_log_disk_size=0
+    )
     with warnings.catch_warnings():  # it loads all its plugins, some with outdated imports
         warnings.simplefilter("ignore")
-        service = apprise.Apprise.instantiate(url)
+        service = apprise.Apprise.instantiate(url, asset=asset)
     if service is None:
         return None
     if not re.search(r"[?&]overflow=", url):  # a long text comes in parts, not refused
         service.overflow_mode = apprise.OverflowMode.SPLIT
-    alone = apprise.Apprise()
+    alone = apprise.Apprise(asset=asset)
     alone.add(service)
     return alone
 
