@@ -1,6 +1,6 @@
 """What is decided and what a start reads: the inside of `load`, `commit`, `prune`, `move_chat`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from sqlalchemy import delete, select, update
@@ -43,17 +43,8 @@ from bot.store.transaction import Transaction, chunks, dicts, plan
 
 
 def load(transaction: Transaction) -> Saved:
-    state_rows = transaction.rows(
-        select(alert_states).order_by(
-            alert_states.c.rule_id, alert_states.c.fingerprint, alert_states.c.symbol
-        )
-    )
-    decode = msgspec.json.Decoder(State).decode
     return Saved(
-        states=tuple(
-            SavedState(StateKey(row.rule_id, row.fingerprint, row.symbol), decode(row.state))
-            for row in state_rows
-        ),
+        states=tuple(_states(transaction)),
         samples=tuple(
             transaction.records(
                 Sample,
@@ -71,6 +62,20 @@ def load(transaction: Transaction) -> Saved:
             transaction.records(Pause, select(pauses).order_by(pauses.c.chat_id, pauses.c.rule_id))
         ),
     )
+
+
+def _states(transaction: Transaction) -> Iterator[SavedState]:
+    """One by one, and each name once: after a storm there are tens of thousands."""
+    decode = msgspec.json.Decoder(State).decode
+    names: dict[str, str] = {}
+    one = names.setdefault
+    columns = alert_states.c
+    query = select(columns.rule_id, columns.fingerprint, columns.symbol, columns.state).order_by(
+        columns.rule_id, columns.fingerprint, columns.symbol
+    )
+    for rule_id, fingerprint, symbol, state in transaction.connection.execute(query):
+        key = StateKey(one(rule_id, rule_id), one(fingerprint, fingerprint), one(symbol, symbol))
+        yield SavedState(key, decode(state))
 
 
 def commit(transaction: Transaction, given: Commit) -> Committed:
