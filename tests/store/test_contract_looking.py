@@ -1,12 +1,21 @@
 """What can be asked of the outbox: of both stores."""
 
+import msgspec
+import pytest
+
 from bot.store.port import Store
 from bot.store.records import (
     ChatRow,
+    Commit,
+    Copied,
+    Firing,
+    Held,
     OutboxKind,
     OutboxStatus,
+    Pause,
+    RecentSend,
 )
-from tests.store.build import NOW, keys, put, row, sent, take, uncertain
+from tests.store.build import NOW, again, keys, put, row, sent, take, uncertain
 
 
 async def test_the_rows_of_an_episode_are_found_oldest_first(store: Store) -> None:
@@ -59,3 +68,113 @@ async def test_the_next_due_time_is_the_earliest_turn(store: Store) -> None:
     assert await store.next_due(NOW) == NOW + 9
     await take(store, NOW + 20)
     assert await store.next_due(NOW + 20) == NOW + 60_020  # when the leases end
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["waiting", "held"])
+async def test_a_hastened_row_is_due_now_but_its_chats_wait_stays(store: Store, held: bool) -> None:
+    rows = row(1, not_before=NOW + 9), row(2, not_before=NOW + 9), row(3, not_before=NOW - 5)
+    await store.commit(Commit(outbox=rows, chats=(ChatRow(2, not_before=NOW + 7),)))
+    pauses = tuple(Pause(n, "file:hot", "hot", 1, "n") for n in (1, 2, 3))
+    if held:
+        await store.commit(Commit(pauses=pauses))
+    await store.hasten(NOW)
+    if held:
+        await store.commit(Commit(resumed=tuple((p.chat_id, p.rule_id) for p in pauses)))
+    assert keys(await take(store)) == [rows[0].key, rows[2].key]
+    assert await store.next_due(NOW) == NOW + 7
+    untouched = await store.row_of(rows[2].key)
+    assert untouched is not None
+    assert untouched.not_before == NOW - 5
+
+
+async def test_what_is_done_with_is_not_hastened(store: Store) -> None:
+    await put(store, row())
+    [leased] = await take(store)
+    await store.settle([msgspec.structs.replace(sent(leased), not_before=NOW + 9)])
+    before = await store.row_of(leased.key)
+    await store.hasten(NOW)
+    assert await store.row_of(leased.key) == before
+
+
+async def test_recent_sends_are_messages_oldest_first(store: Store) -> None:
+    hot, cold = {"rule_id": "file:hot"}, {"rule_id": "file:cold"}
+    messages = [  # the rows of each message, when it was sent, its number
+        ([row(1, **hot), row(1, **hot)], 50, 1),
+        ([row(1, **hot), row(1, **cold)], 40, 2),
+        ([row(2, **cold)], 40, 1),
+        ([row(2, kind=OutboxKind.NOTICE, **cold)], 40, 2),
+        ([row(1, kind=OutboxKind.EDIT), row(1, kind=OutboxKind.EDIT)], 45, 2),  # of one message
+        ([row(1, **hot)], 60, 1),
+        ([row(1, **hot)], 39, 9),
+    ]
+    await put(store, *(r for rows, _, _ in messages for r in rows))
+    outcome = {r.key: (number, at) for rows, at, number in messages for r in rows}
+    while rows := await take(store):
+        await store.settle([sent(r, *outcome[r.key]) for r in rows])
+    await put(store, row(3))
+    assert await store.recent_sends(40) == [
+        RecentSend(1, 40),
+        RecentSend(2, 40, "file:cold"),
+        RecentSend(2, 40),
+        RecentSend(1, 45),
+        RecentSend(1, 45),
+        RecentSend(1, 50, "file:hot"),
+        RecentSend(1, 60, "file:hot"),
+    ]
+
+
+async def test_firings_are_counted_once_whoever_was_told(store: Store) -> None:
+    fired = {"event": "fired", "episode": 100}
+    await put(store, row(1, **fired), row(2, **fired), row(3, **fired, held=Held.FLAP))
+    await store.settle([sent(r) for r in await take(store, limit=1)])
+    await put(
+        store,
+        row(1, event="fired", episode=101, symbol="ETHUSDT"),
+        row(1, event="fired", episode=101, rule_id="file:cold"),
+        row(1, event="fired", episode=99),
+        row(1, event="resolved", episode=102),
+        row(1, event="reminded", episode=103),
+    )
+    assert await store.firings(100) == [
+        Firing("file:hot", "BTCUSDT", 100),
+        Firing("file:cold", "BTCUSDT", 101),
+        Firing("file:hot", "ETHUSDT", 101),
+    ]
+
+
+async def test_a_row_is_found_by_its_key(store: Store) -> None:
+    given = row(
+        event="fired", topic=4, payload=b"x", expires_at=5, held=Held.FLAP, copied=Copied.BEGUN
+    )
+    await put(store, given)
+    [flapping] = await store.flapping_rows(NOW)
+    assert await store.row_of(given.key) == msgspec.structs.replace(given, id=flapping.id)
+    assert await store.row_of("nobody's") is None
+
+
+async def test_the_uncopied_are_unsent_alerts_and_notices_in_order(store: Store) -> None:
+    wanted = [row(8), row(7, not_before=NOW + 1), row(8, kind=OutboxKind.NOTICE)]
+    begun = row(7, copied=Copied.BEGUN)
+    await put(
+        store, *wanted, row(9), row(7, kind=OutboxKind.REPLY), row(8, kind=OutboxKind.EDIT),
+        row(7, kind=OutboxKind.REST), row(8, held=Held.FLAP), row(8, copied=Copied.DONE), begun,
+    )  # fmt: skip
+    every = keys([*wanted, begun])
+    assert keys(await store.uncopied([7, 8, 8, 404], 10)) == every
+    assert keys(await store.uncopied([8, 7], 2)) == every[:2]
+    assert await store.uncopied([], 10) == []
+    for leased in await take(store, limit=1):
+        assert keys(await store.uncopied([leased.chat_id], 10))[0] == leased.key
+        await store.settle([sent(leased)])
+    assert keys(await store.uncopied([7, 8], 10)) == every[1:]
+
+
+async def test_copying_is_marked_and_no_outcome_undoes_it(store: Store) -> None:
+    await put(store, row(), row())
+    one, two = await take(store)
+    await store.mark_copied([one.id, two.id], Copied.BEGUN)
+    await store.mark_copied([one.id, 404], Copied.DONE)
+    assert keys(await store.uncopied([7], 9)) == [two.key]
+    await store.settle([again(one, 0), again(two, 0)])
+    assert [r.copied for r in await take(store)] == [Copied.DONE, Copied.BEGUN]
+    await store.mark_copied([], Copied.DONE)
