@@ -6,15 +6,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
 from bot.store.dialect import Sqlite, open_file
 from bot.store.records import (
-    ChatRow,
     Commit,
 )
 from bot.store.sql import SqlStore
-from tests.store.build import KEY, reply, row, sent
+from tests.store.build import KEY, row, sent
 from tests.store.sqlite_file import EVERYTHING, ask
 
 # --- the connection
@@ -57,32 +56,6 @@ async def test_every_call_uses_the_one_connection_in_one_thread(path: Path) -> N
     await store.close()
     assert len(opened) == 1
     assert opened != [threading.get_ident()]
-
-
-async def test_the_queries_of_delivery_are_served_by_indexes(sqlite: SqlStore) -> None:
-    """However many rows wait: no query of the way out reads the whole outbox."""
-    plans: dict[str, list[str]] = {}
-
-    def explain(
-        _: Connection, cursor: sqlite3.Cursor, statement: str, values: object, *__: object
-    ) -> None:
-        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
-            row = values[0] if isinstance(values, list) else values
-            steps = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", row)  # type: ignore[arg-type]
-            plans[statement] = [step[3] for step in steps]
-
-    assert sqlite._engine is not None
-    event.listen(sqlite._engine, "before_cursor_execute", explain)
-    await sqlite.commit(Commit(ended=(KEY,), outbox=(row(), reply())))
-    await sqlite.settle([sent(r) for r in await sqlite.lease(1, 2, 9)], [ChatRow(7)])
-    await sqlite.next_due(1)
-    await sqlite.pending(7)
-    await sqlite.chat_rows(7, "file:hot", "BTCUSDT", 900)
-    await sqlite.message_rows(7, 1)
-    await sqlite.prune(1)
-    assert len(plans) > 12
-    whole = [plan for plan in plans.values() if any(s.startswith("SCAN outbox") for s in plan)]
-    assert whole == []
 
 
 # --- durability
