@@ -76,13 +76,18 @@ def recent_sends(transaction: Transaction, since: int) -> list[RecentSend]:
 
 def firings(transaction: Transaction, since: int) -> list[Firing]:
     columns = outbox.c
-    found = transaction.rows(
+    query = (
         select(columns.rule_id, columns.symbol, columns.episode)
         .where(text(FIRED), columns.episode >= since)
         .distinct()
         .order_by(columns.episode, columns.rule_id, columns.symbol)
     )
-    return [Firing(*row) for row in found]
+    names: dict[str, str] = {}  # each once: after a storm there are tens of thousands
+    one = names.setdefault
+    return [
+        Firing(one(rule_id, rule_id), one(symbol, symbol), episode)
+        for rule_id, symbol, episode in transaction.connection.execute(query)
+    ]
 
 
 def flapping_rows(transaction: Transaction, before: int) -> list[OutboxRow]:
