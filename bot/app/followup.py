@@ -1,8 +1,9 @@
 """What follows from the end of a rule or of a mute: rows for the outbox."""
 
+from collections.abc import Sequence
+
 import msgspec
 
-from bot.alerts.changes import Ended
 from bot.alerts.engine import Engine
 from bot.alerts.lifecycle import Kind
 from bot.app import texts
@@ -16,7 +17,7 @@ from bot.notify.message import write
 from bot.notify.payload import edit_row, event_of, is_flapping, notice_row
 from bot.rules.rule import Target
 from bot.store.port import Store
-from bot.store.records import OutboxRow
+from bot.store.records import OutboxRow, OutboxStatus
 
 
 def still_on(engine: Engine, desk: Desk, chat_id: int) -> list[texts.StillOn]:
@@ -44,12 +45,17 @@ def heard_nothing(
 
 
 async def ended_rows(
-    store: Store, end: Ended, desk: Desk, catalog: Catalog, now: int
-) -> list[OutboxRow]:
-    """Edits of the firing messages of an episode that ended silently, in every chat."""
+    store: Store, episode: Sequence[OutboxRow], desk: Desk, catalog: Catalog, now: int
+) -> tuple[list[OutboxRow], bool]:
+    """Edits of the firing messages of an episode that ended silently, in every chat.
+
+    Also whether one of them is on its way: it cannot be edited yet.
+    """
     rows: list[OutboxRow] = []
-    for row in await store.episode_rows(end.rule_id, end.symbol, end.state.since):
-        if row.message_id is None or event_of(row).kind is not Kind.FIRED:
+    fired = [row for row in episode if event_of(row).kind is Kind.FIRED]
+    under_way = any(row.status is OutboxStatus.LEASED for row in fired)
+    for row in fired:
+        if row.message_id is None:
             continue
         together = await store.message_rows(row.chat_id, row.id)
         reader = desk.reader(row.chat_id)
@@ -68,7 +74,7 @@ async def ended_rows(
         if len(together) == 1:
             edited = msgspec.structs.replace(edited, buttons=())
         rows.append(edit_row(f"ended {row.key}", Target(row.chat_id, row.topic), edited, now))
-    return rows
+    return rows, under_way
 
 
 def _is_over(row: OutboxRow, desk: Desk, catalog: Catalog) -> bool:

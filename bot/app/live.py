@@ -12,15 +12,15 @@ from functools import partial
 
 import msgspec
 
-from bot.alerts.changes import Changes, Ended
+from bot.alerts.changes import Changes
 from bot.alerts.engine import Engine
 from bot.alerts.event import Event
-from bot.alerts.lifecycle import Phase
 from bot.app import texts
 from bot.app.desk import Desk
 from bot.app.draft import Draft
+from bot.app.ends import Ends
 from bot.app.faults import FAULTS, Faults, Text
-from bot.app.followup import ended_rows, heard_nothing
+from bot.app.followup import heard_nothing
 from bot.app.journal import NO_JOURNAL, Journal
 from bot.app.sending_clock import SENDING_AT
 from bot.chat.answer import Answer
@@ -93,7 +93,7 @@ class Live:
         self._say_unrecorded = say_unrecorded
         self._draft = Draft()
         self._lock = asyncio.Lock()
-        self._to_mark: list[Ended] = []
+        self.ends = Ends(parts.store, parts.desk)
 
     async def take(self, ticks: Sequence[Tick], frames: Sequence[Received] = ()) -> int:
         """Decides on ticks; `frames` are those that they came in, empty for ticks from REST.
@@ -119,6 +119,8 @@ class Live:
                     self._draft.add_fact(ALIVE_AT, str(self.engine.clock))
                     self._draft.add_fact(SENDING_AT, str(self.wall()))
                 await self._record()
+            if everything:  # what was on its way has an outcome by now
+                await self.ends.mark(self.engine.catalog, self.wall())
 
     async def begin_anew(self, now: int) -> None:
         """The venue's clock went back to `now` (ms): symbols wait for a first row again."""
@@ -217,6 +219,7 @@ class Live:
         renamed = await self._store.move_chat(old, new)
         self._draft.rename(renamed, old, new)
         self._flapping.rename(renamed)
+        self.ends.rename(renamed)
         self.desk.move_chat(old, new, renamed)
         self._journal.renamed(renamed, self.desk.book.rules)
         self.engine.rename_rules(renamed, self.desk.book.rules)
@@ -308,7 +311,7 @@ class Live:
         return outbox_row_for(event, target, wall, telling)
 
     def _collect(self, changes: Changes) -> None:
-        self._to_mark += [end for end in changes.ended if _is_told(end)]
+        self._add_facts(self.ends.note(changes.ended))
         self._draft.add(changes)
         if changes.expired:
             self._draft.add_unwatched(self.desk.retire(changes.expired))
@@ -335,7 +338,8 @@ class Live:
         self._draft = Draft()
         if self.faults.is_active(DATABASE):
             self._draft.add_rows(self.faults.end(DATABASE, texts.database_over, self.wall()))
-        await self._mark_ended()
+        if self.ends.is_new:
+            await self.ends.mark(self.engine.catalog, self.wall())
         self._wake()
 
     def _cannot_record(self, reason: str) -> None:
@@ -343,21 +347,3 @@ class Live:
         text = partial(texts.database_fault, reason)
         for row in self.faults.begin(DATABASE, text, self.wall()):
             self._say_unrecorded(row)
-
-    async def _mark_ended(self) -> None:
-        """The firing messages of alerts whose rule ended are edited to say so."""
-        rows: list[OutboxRow] = []
-        try:
-            for end in self._to_mark:
-                rows += await ended_rows(
-                    self._store, end, self.desk, self.engine.catalog, self.wall()
-                )
-            if rows:
-                await self._store.commit(Commit(outbox=tuple(rows)))
-        except StoreError:
-            return  # with the next record
-        self._to_mark = []
-
-
-def _is_told(end: Ended) -> bool:
-    return end.state.told and end.state.phase is not Phase.IDLE

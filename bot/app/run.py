@@ -182,6 +182,7 @@ class Program:
             say_unrecorded=self._say_unrecorded,
             gathering=self.notifier.gathering,
         )
+        self.live.ends.restore(saved.facts)
         self.vitals = Vitals(
             self.engine,
             self.faults,

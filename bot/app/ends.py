@@ -1,0 +1,86 @@
+"""Alerts that ended without being over, and whose messages are to say so."""
+
+import logging
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from bot.alerts.changes import Ended
+from bot.alerts.lifecycle import Phase
+from bot.app.desk import Desk
+from bot.app.followup import ended_rows
+from bot.market.catalog import Catalog
+from bot.store.port import Store, StoreError
+from bot.store.records import Commit, OutboxRow
+
+ENDS = "ended_alerts"  # the fact that keeps those whose messages do not say it yet
+_log = logging.getLogger(__name__)
+
+
+class End(msgspec.Struct, frozen=True, array_like=True):
+    """An episode that ended so; its `since` tells it from others."""
+
+    rule_id: str
+    symbol: str
+    episode: int
+
+
+class Ends:
+    """Keeps the ends until each message that tells of them has its edit in the outbox.
+
+    A message on its way when its rule ends has no id yet: it is edited once it has arrived.
+    """
+
+    def __init__(self, store: Store, desk: Desk) -> None:
+        self._store = store
+        self._desk = desk
+        self._waiting: dict[End, None] = {}
+        self.is_new = False  # something came since the last `mark`
+
+    def restore(self, facts: Mapping[str, str]) -> None:
+        """Takes those that an earlier run left."""
+        kept = facts.get(ENDS) or "[]"
+        try:
+            self._waiting = dict.fromkeys(msgspec.json.decode(kept, type=list[End]))
+        except msgspec.DecodeError:
+            _log.warning("The ends of alerts that were kept cannot be read: %.200s", kept)
+        self.is_new = bool(self._waiting)
+
+    def note(self, ends: Iterable[Ended]) -> dict[str, str]:
+        """Takes those that somebody was told of; the fact that is to be stored with them."""
+        told = [end for end in ends if end.state.told and end.state.phase is not Phase.IDLE]
+        if not told:
+            return {}
+        for end in told:
+            self._waiting[End(end.rule_id, end.symbol, end.state.since)] = None
+        self.is_new = True
+        return _fact(self._waiting)
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Follows rules to their new ids."""
+        self._waiting = {
+            msgspec.structs.replace(end, rule_id=names.get(end.rule_id, end.rule_id)): None
+            for end in self._waiting
+        }
+
+    async def mark(self, catalog: Catalog, now: int) -> None:
+        """Stores the edits of messages that have arrived; what the store cannot take waits."""
+        rows: list[OutboxRow] = []
+        left: dict[End, None] = {}
+        try:
+            for end in self._waiting:
+                found = await self._store.episode_rows(end.rule_id, end.symbol, end.episode)
+                edits, under_way = await ended_rows(self._store, found, self._desk, catalog, now)
+                rows += edits
+                if under_way:
+                    left[end] = None
+            if len(left) < len(self._waiting):
+                await self._store.commit(Commit(outbox=tuple(rows), facts=_fact(left)))
+        except StoreError:
+            return
+        self._waiting = left
+        self.is_new = False
+
+
+def _fact(ends: Iterable[End]) -> dict[str, str]:
+    return {ENDS: msgspec.json.encode(list(ends)).decode()}
