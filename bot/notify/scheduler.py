@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from bot.store.port import StoreError
+
 _LOG = logging.getLogger(__name__)
 Job = Callable[[], Awaitable[object]]
 
@@ -46,5 +48,7 @@ async def _guarded(name: str, job: Job) -> None:
         await job()
     except asyncio.CancelledError:
         return  # only `stop` cancels; the library would log it as an error, with its traceback
+    except StoreError as error:  # known, and told by who records decisions
+        _LOG.warning("a scheduled job failed; it runs again at its next time: %s: %s", name, error)
     except Exception:  # noqa: BLE001 - whatever a job raises, the others and its next time go on
         _LOG.exception("a scheduled job failed; it runs again at its next time: %s", name)
