@@ -6,14 +6,37 @@ from dataclasses import dataclass
 from tests.doubles.telegram import Message, TelegramDouble
 
 MARK = "ossible repeat"
-_FIRED = re.compile(r"🔔 (\S+) \+([\d.]+) %")
-_OVER = re.compile(r"✅ (\S+) over after .* peak \+([\d.]+) %")
-_ROW = re.compile(r"([▲✓])(.)(\S+) +\+([\d.]+) %")  # of a table: on or over, `?` a repeat
+_HEADLINES = {
+    "fired": re.compile(r"^🔔 (\S+) \+([\d.]+) %", re.MULTILINE),
+    "reminded": re.compile(r"^🔁 (\S+) \+([\d.]+) % .*still on", re.MULTILINE),
+    "resolved": re.compile(r"^✅ (\S+) over after .* peak \+([\d.]+) %", re.MULTILINE),
+}
+_SIGNS = {"▲": "fired", "↻": "reminded", "✓": "resolved"}
+_ROW = re.compile(r"^([▲✓↻])(.)(\S+) +\+([\d.]+) %", re.MULTILINE)  # of a table; `?` a repeat
+
+
+@dataclass(frozen=True)
+class Alert:
+    """The `number`-th time that a symbol went over, still was, or came back."""
+
+    kind: str
+    symbol: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Copy:
+    """An alert in a message: where in its text, and whether it is said to be a possible repeat."""
+
+    alert: Alert
+    position: int
+    marked: bool
+    in_full: bool  # not a row of a table
 
 
 @dataclass(frozen=True)
 class Told:
-    """One alert: the `number`-th time that a symbol went over or came back."""
+    """One alert in one chat."""
 
     chat_id: int
     symbol: str
@@ -33,6 +56,26 @@ def low(number: int) -> str:
 def _number(percent: str) -> int:
     value = round(float(percent) * 10_000)
     return value - 2_000 if value >= 2_000 else value - 100
+
+
+def copies_in(text: str) -> list[Copy]:
+    """The alerts of a message in its order; those of a table bear their marks row by row."""
+    marked = MARK in text
+    found = [
+        Copy(Alert(kind, match[1], _number(match[2])), match.start(), marked, in_full=True)
+        for kind, pattern in _HEADLINES.items()
+        for match in pattern.finditer(text)
+    ]
+    found += [
+        Copy(
+            Alert(_SIGNS[row[1]], row[3], _number(row[4])),
+            row.start(),
+            marked and row[2] == "?",
+            in_full=False,
+        )
+        for row in _ROW.finditer(text)
+    ]
+    return sorted(found, key=lambda copy: copy.position)
 
 
 class Ledger:
@@ -67,11 +110,8 @@ class Ledger:
         ]
 
     def _note(self, message: Message) -> None:
-        for block in message.text.split("\n\n"):
-            for pattern, over in ((_FIRED, False), (_OVER, True)):
-                if found := pattern.match(block):
-                    told = Told(message.chat_id, found[1], over, _number(found[2]))
-                    self.copies.setdefault(told, []).append(MARK in block)
-            for sign, mark, symbol, value in _ROW.findall(block):
-                told = Told(message.chat_id, symbol, sign == "✓", _number(value))
-                self.copies.setdefault(told, []).append(mark == "?")
+        for copy in copies_in(message.text):
+            alert = copy.alert
+            over = alert.kind == "resolved"
+            told = Told(message.chat_id, alert.symbol, over, alert.number)
+            self.copies.setdefault(told, []).append(copy.marked)

@@ -1,12 +1,17 @@
 """SIGKILL of the real program at random moments, while alerts come and go and people type."""
 
-from collections.abc import Callable
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.app.program import a_place
+from tests.torture.arenas import Lived, alerts_over_kills
 from tests.torture.crowd import CHATS, TYPIST, Crowd
+from tests.torture.verdict import Verdict
 
 Report = Callable[[str, object], None]
 
@@ -72,3 +77,48 @@ def _check_commands(crowd: Crowd) -> None:
     for words, text in zip(crowd.typist.answers, answers, strict=True):
         assert words in text
     assert all(all(marks[1:]) for marks in answers.values())
+
+
+@pytest.mark.parametrize(
+    ("kills", "arenas"),
+    [
+        pytest.param(300, 1, marks=pytest.mark.timeout(300)),
+        pytest.param(10_000, 2, marks=[pytest.mark.torture, pytest.mark.timeout(7_200)]),
+    ],
+)
+async def test_over_kills_at_every_step_no_alert_is_lost_or_out_of_order_and_repeats_are_marked(
+    kills: int, arenas: int, tmp_path: Path, record_property: Report
+) -> None:
+    begun = time.monotonic()
+    folders = [tmp_path / str(number) for number in range(arenas)]
+    for folder in folders:
+        folder.mkdir()
+    told = await asyncio.gather(
+        *(alerts_over_kills(folder, n, kills // arenas) for n, folder in enumerate(folders))
+    )
+    verdicts = [one.verdict() for one in told]
+    words = _words(told, verdicts, time.monotonic() - begun)
+    record_property("summary", words)
+    assert sum(sum(one.phases.values()) for one in told) == kills
+    for verdict, one in zip(verdicts, told, strict=True):
+        assert verdict.lost == [], words
+        assert verdict.misordered == [], words
+        assert verdict.unmarked == [], words
+        assert verdict.unexpected == [], words
+        assert verdict.uncovered == Counter(), words
+        assert verdict.repeats.total() <= len(one.doubts)
+        assert one.rows.keys() == {"sent"}, words
+
+
+def _words(told: Sequence[Lived], verdicts: Sequence[Verdict], seconds: float) -> str:
+    phases = sum((one.phases for one in told), Counter[str]())
+    order = ("start", "evaluate", "commit", "send", "settle")
+    return (
+        f"{phases.total()} kills ({', '.join(f'{name} {phases[name]}' for name in order)}): "
+        f"{sum(one.alerts for one in verdicts)} alerts, "
+        f"{sum(len(one.lost) for one in verdicts)} lost, "
+        f"{sum(len(one.misordered) for one in verdicts)} out of order, "
+        f"{sum(one.repeats.total() for one in verdicts)} repeats of "
+        f"{sum(len(one.doubts) for one in told)} ambiguous outcomes, "
+        f"{sum(len(one.unmarked) for one in verdicts)} unmarked, database intact, {seconds:.0f} s"
+    )
