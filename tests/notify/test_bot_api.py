@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -16,19 +15,9 @@ from bot.notify.bot_api import (
 )
 from bot.notify.channel import (
     Button,
-    Doubtful,
-    Later,
-    Moved,
-    Never,
-    Outcome,
-    Refused,
     Sent,
-    TokenRefused,
-    TopicGone,
-    Unparsable,
     Written,
 )
-from bot.notify.outcome import sort_answer
 from tests.doubles.telegram import Fault, TelegramDouble
 
 HELLO = Written("<b>hello</b>", ((Button("Why", "why:BTCUSDT"),),))
@@ -90,136 +79,6 @@ async def test_an_edit_changes_the_message_and_one_that_changes_nothing_counts_a
 
 async def test_an_edit_of_a_message_that_somebody_deleted_counts_as_done(bot_api: BotApi) -> None:
     assert await bot_api.send(7, None, Written("x", edit_of=1)) == Sent(1)
-
-
-@pytest.mark.parametrize(
-    ("fault", "expected", "arrived"),
-    [
-        (Fault.drop(acted=True), Doubtful, 1),
-        (Fault.drop(acted=False), Doubtful, 0),
-        (Fault.cut_short(), Doubtful, 1),
-        (Fault.html(502, acted=True), Doubtful, 1),
-        (Fault.html(500), Doubtful, 0),
-        (Fault.html(403), Doubtful, 0),  # a gateway's, not Telegram's
-        (Fault.html(200), Doubtful, 0),
-        (Fault.refuse(500, "Internal Server Error"), Doubtful, 0),
-        (Fault.too_many(3), Later, 0),
-        (Fault.html(429), Later, 0),
-        (Fault.refuse(403, "Forbidden: user is deactivated"), Never, 0),
-        (Fault.refuse(400, "Bad Request: BUTTON_DATA_INVALID"), Refused, 0),
-        (Fault.refuse(401, "Unauthorized"), TokenRefused, 0),
-    ],
-)
-async def test_each_failure_has_its_outcome(
-    telegram: TelegramDouble, bot_api: BotApi, fault: Fault, expected: type, arrived: int
-) -> None:
-    telegram.fail_next(fault)
-    outcome = await bot_api.send(7, None, HELLO)
-    assert type(outcome) is expected
-    assert len(telegram.messages) == arrived
-    assert len(telegram.requests) == 1  # nobody tried again
-
-
-async def test_an_answer_that_does_not_come_in_time_leaves_it_open_whether_it_arrived(
-    telegram: TelegramDouble, impatient: BotApi
-) -> None:
-    telegram.fail_next(Fault.slow(0.7))
-    assert isinstance(await impatient.send(7, None, HELLO), Doubtful)
-    await telegram.wait_for(lambda: telegram.requests, 30)
-    assert len(telegram.messages) == len(telegram.requests) == 1  # nobody tried again
-
-
-async def test_retry_after_is_the_servers(telegram: TelegramDouble, bot_api: BotApi) -> None:
-    telegram.fail_next(Fault.too_many(17))
-    assert await bot_api.send(7, None, HELLO) == Later("Too Many Requests: retry after 17", 17)
-
-
-@pytest.mark.parametrize(
-    ("chat_id", "topic", "written", "expected"),
-    [
-        (999, None, HELLO, Never("Bad Request: chat not found")),
-        (-100, 43, HELLO, TopicGone("Bad Request: message thread not found")),
-        (7, None, Written("x" * 4097), Refused("Bad Request: message is too long")),
-    ],
-)
-async def test_what_telegram_refuses(
-    bot_api: BotApi, chat_id: int, topic: int | None, written: Written, expected: Outcome
-) -> None:
-    assert await bot_api.send(chat_id, topic, written) == expected
-
-
-async def test_markup_that_telegram_cannot_read(bot_api: BotApi) -> None:
-    assert isinstance(await bot_api.send(7, None, Written("<b>x")), Unparsable)
-
-
-async def test_a_group_that_moved_names_its_new_id(
-    telegram: TelegramDouble, bot_api: BotApi
-) -> None:
-    telegram.add_chat(-5, "group")
-    telegram.move(-5, -1005)
-    assert await bot_api.send(-5, None, HELLO) == Moved(-1005)
-
-
-async def test_a_blocked_bot_hears_never(telegram: TelegramDouble, bot_api: BotApi) -> None:
-    telegram.block(7)
-    assert await bot_api.send(7, None, HELLO) == Never("Forbidden: bot was blocked by the user")
-
-
-async def test_a_refused_connection_is_certainly_not_sent(
-    telegram: TelegramDouble, bot_api: BotApi
-) -> None:
-    await telegram.go_down()
-    outcome = await bot_api.send(7, None, HELLO)
-    assert isinstance(outcome, Later)
-    assert outcome.retry_after is None
-
-
-async def test_a_full_pool_is_certainly_not_sent(telegram: TelegramDouble) -> None:
-    bot = BotApi(telegram.token, telegram.url, connections=1, connect_timeout=0.4, read_timeout=20)
-    telegram.fail_next(Fault.slow(1.2))
-    outcomes = await asyncio.gather(bot.send(7, None, HELLO), bot.send(7, None, HELLO))
-    assert {type(one) for one in outcomes} == {Sent, Later}
-    assert len(telegram.messages) == 1
-    await bot.close()
-
-
-async def test_a_connect_timeout_is_certainly_not_sent() -> None:
-    with socket.socket() as silent:  # listens with a full backlog: no connection comes about
-        silent.bind(("127.0.0.1", 0))
-        silent.listen(0)
-        address = silent.getsockname()
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(address)
-        bot = BotApi("1:x", f"http://127.0.0.1:{address[1]}", connect_timeout=0.3)
-        assert isinstance(await bot.send(7, None, HELLO), Later)
-        await bot.close()
-        for filler in fillers:
-            filler.close()
-
-
-@pytest.mark.parametrize(
-    ("status", "description", "expected"),
-    [
-        (403, "Forbidden: bot was kicked from the supergroup chat", Never),
-        (403, "Forbidden: the group chat was deleted", Never),
-        (400, "Bad Request: chat not found", Never),
-        (400, "Bad Request: not enough rights to send text messages to the chat", Never),
-        (400, "Bad Request: message thread not found", TopicGone),
-        (400, "Bad Request: TOPIC_CLOSED", TopicGone),
-        (400, "Bad Request: can't parse entities: x", Unparsable),
-        (400, "Bad Request: message is too long", Refused),
-        (404, "Not Found", TokenRefused),
-        (404, None, Doubtful),
-        (503, None, Doubtful),
-        (429, "Too Many Requests", Later),
-    ],
-)
-def test_answers_are_sorted_by_their_words(
-    status: int, description: str | None, expected: type
-) -> None:
-    assert type(sort_answer(status, description)) is expected
 
 
 async def test_updates_come_as_they_are_and_are_confirmed_by_the_offset(
