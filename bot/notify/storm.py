@@ -143,7 +143,15 @@ class Flapping:
         """Forgets the pairs whose last firing is over an hour old."""
         self._swept_at = now
         for rule_id, symbols in list(self._times.items()):
-            for name, times in list(symbols.items()):
-                last = times if isinstance(times, int) else times[-1]
-                if not now - HOUR < last <= now:
-                    self.forget(rule_id, name)
+            kept = {name: times for name, times in symbols.items() if _last(times) > now - HOUR}
+            if kept:
+                self._times[rule_id] = kept
+            else:
+                del self._times[rule_id]
+        self._flapping = {
+            pair for pair in self._flapping if pair[1] in self._times.get(pair[0], ())
+        }
+
+
+def _last(times: int | list[int]) -> int:
+    return times if isinstance(times, int) else times[-1]
