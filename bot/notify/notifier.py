@@ -25,6 +25,7 @@ from bot.store.records import OutboxKind, OutboxRow, OutboxStatus
 
 _LOG = logging.getLogger(__name__)
 _RELEASE_WITHIN = 0.5  # s
+_TRY_EVERY = 1.0  # s between attempts at a server that is down
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Notifier:
         self._awake = asyncio.Event()
         self._waker: asyncio.Task[None] | None = None
         self._alarms: set[asyncio.TimerHandle] = set()
+        self._try_at = 0.0  # the next attempt at a server that is down, steady s
         self._has_returned = False  # the server has; the outbox does not know yet
         self._gathering = self._put_off = False
 
@@ -213,7 +215,8 @@ class Notifier:
         settings, ready = self._settings, self._ready
         room = min(settings.ahead - len(ready), settings.rows - sum(map(len, ready)))
         if self.delivery.is_down:  # one chat tries, and its outcome is known before the next does
-            room = 0 if ready or self._under_way else 1
+            room = 0 if ready or self._under_way or time.monotonic() < self._try_at else 1
+            self._try_at = time.monotonic() + _TRY_EVERY if room else self._try_at
         if room <= 0:
             return
         now = self._clock()

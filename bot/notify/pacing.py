@@ -2,7 +2,7 @@
 
 A message counts from the moment its request has begun until so long after it has been answered:
 wherever in between the server counts it, no window of the server's is ever exceeded. There is one
-exception, lest a few chats that are slow to be answered stop all others: see `_reserved`.
+exception, lest chats that are slow to be answered stop all others: see `_let_go`.
 Times are seconds of any steady clock.
 """
 
@@ -10,7 +10,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-_OVERTAKEN = 1.0  # s by which a request must have begun before one that is answered already
+_SLOW = 1.0  # s after which a request that is not answered is a slow one
 _DOUBTS = 5  # attempts that may have arrived of one message in a minute: they are 5, 10, 20 s apart
 
 
@@ -33,8 +33,6 @@ class Pacing:
         self._overall_count = max(1, math.floor(self.limits.overall))
         self._overall_span = max(1.0, 1.0 / self.limits.overall)
         self._under_way: dict[int, float] = {}  # by chat, when its request began
-        self._last_begun = -math.inf
-        self._overtakes = -math.inf  # when the youngest request that is answered began
         self._answered: deque[float] = deque()  # of all chats, within the overall window
         self._last: dict[int, float] = {}
         self._group: dict[int, deque[float]] = {}
@@ -71,11 +69,11 @@ class Pacing:
 
     def note_begun(self, chat_id: int, now: float) -> None:
         """A request to the chat goes out; there is no other one under way to it."""
-        self._under_way[chat_id] = self._last_begun = now
+        self._under_way[chat_id] = now
 
     def note_sent(self, chat_id: int, now: float) -> None:
         """A request to the chat has ended; whatever came of it, the server may have counted it."""
-        self._overtakes = max(self._overtakes, self._under_way.pop(chat_id))
+        del self._under_way[chat_id]
         self.note_counted(chat_id, now)
 
     def note_unused(self, chat_id: int) -> None:
@@ -116,26 +114,28 @@ class Pacing:
         return self._group.setdefault(chat_id, deque([self._crashed_at] * _DOUBTS))
 
     def _overall_time(self, now: float) -> float:
-        reserved = self._reserved()
-        free = self._overall_count - reserved
+        free = self._overall_count - len(self._under_way) + self._let_go(now)
         if free <= 0:
-            return math.inf
-        time = now
-        if len(self._answered) >= free:
-            time = self._answered[-free] + self._overall_span
-        if free == 1 < self._overall_count:  # the last place finds out whether all are slow
-            time = max(time, self._last_begun + _OVERTAKEN)
-        return time
+            return self._next_let_go(1 - free, now)
+        if len(self._answered) < free:
+            return now
+        return self._answered[-free] + self._overall_span
 
-    def _reserved(self) -> int:
-        """How many of the requests under way the server may still count.
+    def _let_go(self, now: float) -> int:
+        """How many of the requests under way take no place of the overall limit any more.
 
-        One that began a second before another one that is answered was overtaken: its chat is
-        slow, not the server, which counts when it takes a request. Of those at
-        most half of the limit is reserved, for the others to go on by what is left.
+        Slow ones take at most half of it: the others go on by what is left. The server counts a
+        request when it takes it, whenever it answers; only a server that takes many late at once
+        would count more than the limit.
         """
-        overtaken = sum(begun + _OVERTAKEN <= self._overtakes for begun in self._under_way.values())
-        return len(self._under_way) - max(0, overtaken - self._overall_count // 2)
+        slow = sum(begun + _SLOW <= now for begun in self._under_way.values())
+        return max(0, slow - self._overall_count // 2)
+
+    def _next_let_go(self, more: int, now: float) -> float:
+        """When so many more take no place; infinity where it needs the end of a request."""
+        wanted = self._let_go(now) + more + self._overall_count // 2
+        begun = sorted(self._under_way.values())
+        return begun[wanted - 1] + _SLOW if wanted <= len(begun) else math.inf
 
     def _forget(self, now: float) -> None:
         """Drops what no limit looks at any more."""

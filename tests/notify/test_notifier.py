@@ -3,107 +3,26 @@
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
 
 import msgspec
 import pytest
 
-from bot.alerts.event import Event
 from bot.alerts.lifecycle import Kind
 from bot.notify.bot_api import BotApi
 from bot.notify.channel import Outcome, Sent, Written
-from bot.notify.item import Reader
 from bot.notify.notifier import Notifier, Settings
 from bot.notify.pacing import Limits
-from bot.notify.payload import edit_row, notice_row, outbox_row_for, reply_row
+from bot.notify.payload import edit_row, notice_row, reply_row
 from bot.rules.rule import Target
 from bot.store.memory import MemoryStore
 from bot.store.port import StoreError
 from bot.store.records import ChatRow, Commit, OutboxKind, OutboxRow, OutboxStatus
 from tests.doubles import telegram as double
 from tests.doubles.telegram import Fault, TelegramDouble
+from tests.notify.bench import QUICK, START, Bench, Surroundings
 from tests.notify.events import AT, HOUR, T, event
-
-QUICK = Limits(per_chat=0.05, overall=1_000.0)
-START = 1_000_000
-
-
-class Surroundings:
-    """Chats, faults and clock, kept in plain fields."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self.store = store
-        self.rows: dict[int, ChatRow] = {}
-        self.moves: list[tuple[int, int]] = []
-        self.on: set[tuple[str, str, int]] = set()  # rule, symbol, episode
-        self.faults: dict[str, str] = {}
-        self.skipped = 0  # ms added to the clock
-        self.began = time.monotonic()
-
-    def reader(self, chat_id: int) -> Reader:
-        row = self.row(chat_id)
-        return Reader(row.language, row.timezone)
-
-    def row(self, chat_id: int) -> ChatRow:
-        return self.rows.get(chat_id, ChatRow(chat_id))
-
-    def changed(self, row: ChatRow) -> None:
-        self.rows[row.chat_id] = row
-
-    async def move(self, old: int, new: int) -> None:
-        self.moves.append((old, new))
-        await self.store.move_chat(old, new)
-
-    def is_on(self, rule_id: str, symbol: str, episode: int) -> bool:
-        return (rule_id, symbol, episode) in self.on
-
-    def raised(self, kind: str, text: str) -> None:
-        self.faults[kind] = text
-
-    def cleared(self, kind: str) -> None:
-        self.faults.pop(kind, None)
-
-    def now(self) -> int:
-        return START + self.skipped + round((time.monotonic() - self.began) * 1000)
-
-
-class Bench:
-    """A notifier at work, and what a test does around it."""
-
-    def __init__(self, telegram: TelegramDouble, store: MemoryStore, settings: Settings) -> None:
-        self.telegram = telegram
-        self.store = store
-        self.around = Surroundings(store)
-        self.api = BotApi(telegram.token, telegram.url, read_timeout=20, connect_timeout=20)
-        self.notifier = Notifier(
-            store, self.api, self.around, self.around, self.around.now, settings
-        )
-
-    async def tell(self, *rows: OutboxRow) -> None:
-        await self.store.commit(Commit(outbox=rows))
-        self.notifier.wake()
-
-    def alert(self, made: Event, chat_id: int = 7, topic: int | None = None) -> OutboxRow:
-        return outbox_row_for(made, Target(chat_id, topic), self.around.now())
-
-    async def rows(self) -> list[OutboxRow]:
-        return sorted(self.store._outbox.rows.values(), key=lambda row: row.id)
-
-    async def until(self, predicate: Callable[[], object], seconds: float = 30.0) -> None:
-        """Ticks, as the scheduler does, until it holds."""
-        deadline = time.monotonic() + seconds
-        while not predicate():
-            assert time.monotonic() < deadline, [one.text for one in self.telegram.messages]
-            await self.notifier.drain()
-            await asyncio.sleep(0.01)
-
-    async def settled(self) -> None:
-        deadline = time.monotonic() + 30
-        while await self.store.pending():
-            assert time.monotonic() < deadline, await self.rows()
-            await self.notifier.drain()
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
