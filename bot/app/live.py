@@ -244,16 +244,17 @@ class Live:
         return {ADMINS: ",".join(map(str, claimed)), CLAIM_CODE: ""}
 
     async def _follow(self, answer: Answer) -> None:
-        """What was committed becomes true here."""
+        """What was committed becomes true here; first of all which watch numbers are taken."""
+        before = {chat.chat_id: self.desk.chats.get(chat.chat_id) for chat in answer.chats}
+        self.desk.chats.update((chat.chat_id, chat) for chat in answer.chats)
         if answer.claim is not None:
             self.desk.claimed_admins |= {answer.claim}
             self.desk.claim_code = None
             row = self.desk.chats.get(answer.claim) or ChatRow(answer.claim)
             self._draft.add_rows([self._heard_nothing(row, texts.chat_claimed)])
         for chat in answer.chats:
-            before = self.desk.chats.get(chat.chat_id)
-            self.desk.chats[chat.chat_id] = chat
-            if before is not None and before.disabled and not chat.disabled:
+            old = before[chat.chat_id]
+            if old is not None and old.disabled and not chat.disabled:
                 self.faults.forget(f"chat {chat.chat_id}")
                 self._draft.add_rows([self._heard_nothing(chat, texts.chat_reached)])
         for paused in answer.resumed:
