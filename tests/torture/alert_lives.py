@@ -1,6 +1,7 @@
-"""Lives in which alerts come and go: `python -m tests.torture.alert_lives FOLDER URL SEED ROUNDS`.
+"""Lives in which alerts come and go: `python -m tests.torture.alert_lives`.
 
-Says on its standard output, one JSON object a line, how each life ended, and last what was decided.
+Its arguments are a folder, a Telegram double's URL and token, a seed and the number of kills. It
+says, one JSON object a line, how each life ended, and last what was decided.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from bot.market.inbox import Received
 from bot.notify.channel import Written
 from tests.doubles.telegram_html import parse_html
 from tests.torture.ledger import copies_in
-from tests.torture.lives import Clocks, Life, Lives, Moment, Place, Say
+from tests.torture.lives import Clocks, Life, Lives, Moment, Place, Say, doubts_of
 from tests.torture.swings import ADMIN, MINUTE, Step, Swings, tick, write_rules
 
 LATER = MINUTE  # by which the clock goes on between two lives
@@ -127,7 +128,7 @@ class Arena:
         work = feed.end if calm else feed.go_on
         life = self.lives.live(work, moment)
         self._learn(life)
-        _tell(phase=PHASES.get(life.last, "start"), doubts=list(_doubts(life)))
+        _tell(phase=PHASES.get(life.last, "start"), doubts=doubts_of(life))
 
     def _learn(self, life: Life) -> None:
         """Takes the steps that were certainly decided on, and keeps those that may have been."""
@@ -139,23 +140,6 @@ class Arena:
 
     def _check(self) -> None:
         assert self.lives.stored("PRAGMA integrity_check") == [("ok",)]
-
-
-def _doubts(life: Life) -> Sequence[Any]:
-    """The requests of which the program could not know whether they were carried out."""
-    under_way: dict[int, list[Any]] = {}
-    doubts = []
-    for word, *about in life.words:
-        if word == "send":
-            under_way[about[0]] = about
-        elif word == "answered" and about[1] != "Sent":
-            sent = under_way.pop(about[0])
-            if about[1] == "Doubtful":
-                doubts.append(sent)
-        elif word == "settled":
-            for chat_id in about[0]:
-                under_way.pop(chat_id, None)
-    return [*doubts, *under_way.values()]
 
 
 def _tell(**what: object) -> None:

@@ -6,7 +6,7 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from tests.doubles.telegram import Fault, Message, TelegramDouble
 from tests.torture.ledger import Alert
 from tests.torture.swings import ADMIN, CHATS, FORUM, TOPICS, Step
+from tests.torture.typists import Typists
 from tests.torture.verdict import Unit, Verdict
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,9 @@ class Lived:
         return Verdict(self.messages, self.batches, self.doubts)
 
 
-async def lived(module: str, folder: Path, *arguments: object) -> AsyncIterator[dict[str, Any]]:
+async def lived(
+    module: str, folder: Path, *arguments: object
+) -> AsyncGenerator[dict[str, Any], None]:
     """What a module of lives says, line by line; its errors are shown if it fails."""
     errors = folder / "errors.txt"
     with errors.open("wb") as file:
@@ -63,7 +66,7 @@ async def alerts_over_kills(folder: Path, seed: int, rounds: int) -> Lived:
     told = Lived()
     async with TelegramDouble() as telegram:
         _settle_in(telegram)
-        trouble = asyncio.create_task(_trouble(telegram, random.Random(seed)))
+        trouble = asyncio.create_task(_trouble(telegram, random.Random(seed), CHATS))
         arguments = (telegram.url, telegram.token, seed, rounds)
         async with contextlib.aclosing(
             lived("tests.torture.alert_lives", folder, *arguments)
@@ -82,16 +85,60 @@ async def alerts_over_kills(folder: Path, seed: int, rounds: int) -> Lived:
     return told
 
 
+@dataclass
+class Obeyed:
+    """What came of commands over kills."""
+
+    phases: Counter[str] = field(default_factory=Counter)
+    doubts: Counter[int] = field(default_factory=Counter)  # by chat
+    watches: list[list[object]] = field(default_factory=list)  # the program's own record
+
+
+async def commands_over_kills(
+    folder: Path, seed: int, commands: int, rounds: int
+) -> tuple[Obeyed, Typists]:
+    obeyed, chance = Obeyed(), random.Random(seed)
+    async with TelegramDouble() as telegram:
+        typists = Typists(telegram, chance)
+        trouble = asyncio.create_task(_trouble(telegram, chance, tuple(typists.all), 0.3))
+        typing = asyncio.create_task(typists.go_on(commands))
+        typing.add_done_callback(lambda _: (folder / "done").touch())
+        arguments = (telegram.url, telegram.token, seed, rounds)
+        lives = lived("tests.torture.command_lives", folder, *arguments)
+        async with contextlib.aclosing(lives) as lines:
+            async for line in lines:
+                if "calm" in line:
+                    trouble.cancel()
+                    typists.allowed = commands
+                elif "watches" in line:
+                    obeyed.watches = line["watches"]
+                else:
+                    if not trouble.done():
+                        obeyed.phases[line["phase"]] += 1
+                        typists.allowed = commands * (obeyed.phases.total() + 1) // rounds
+                    obeyed.doubts.update(line["doubts"])
+        typing.cancel()
+        typists.listen()
+    return obeyed, typists
+
+
 def _settle_in(telegram: TelegramDouble) -> None:
     for chat_id in (ADMIN, *CHATS):
         kind = "private" if chat_id > 0 else "supergroup"
         telegram.add_chat(chat_id, kind, topics=TOPICS if chat_id == FORUM else ())
 
 
-async def _trouble(telegram: TelegramDouble, chance: random.Random) -> None:
+async def _trouble(
+    telegram: TelegramDouble, chance: random.Random, chats: Sequence[int], polls: float = 0.0
+) -> None:
+    """Faults at random times, so many of them of polls."""
     while True:
         await asyncio.sleep(chance.uniform(0.05, 0.5))
-        telegram.fail_next(chance.choice(FAULTS), chat_id=chance.choice(CHATS))
+        fault = chance.choice(FAULTS)
+        if chance.random() < polls:
+            telegram.fail_next(fault, method="getUpdates")
+        else:
+            telegram.fail_next(fault, chat_id=chance.choice(chats))
 
 
 def _units(doubts: Sequence[Any]) -> list[Unit]:

@@ -233,17 +233,19 @@ class Lives:
             self.start += 0.1 * (life.start - self.start)
         return life
 
-    def moment(self, chance: random.Random, words: Mapping[str, int]) -> Moment:
+    def moment(
+        self, chance: random.Random, words: Mapping[str, int], longest: float = LONGEST
+    ) -> Moment:
         """Any time of a start or of the work after it, or close to some word.
 
         `words` has how many of each kind a life may wait for. Times are as long as starts take,
-        so that a busy machine comes as far as an idle one.
+        so that a busy machine comes as far as an idle one; `longest` is in starts.
         """
-        which, longest = chance.random(), LONGEST * self.start
+        which, longest = chance.random(), longest * self.start
         if which < 0.1:
             return Moment("", delay=chance.uniform(0, self.start))
         if which < 0.4:
-            return Moment("ready", 1, chance.uniform(0, 1.5 * self.start), longest)
+            return Moment("ready", 1, chance.uniform(0, 0.4 * longest), longest)
         word = chance.choice(list(words))
         delay = chance.choice((0.0, chance.uniform(0, 0.1 * self.start)))
         return Moment(word, chance.randint(1, words[word]), delay, longest)
@@ -251,6 +253,26 @@ class Lives:
     def stored(self, query: str) -> list[tuple[Any, ...]]:
         with contextlib.closing(sqlite3.connect(self.place.database)) as database:
             return database.execute(query).fetchall()
+
+
+def doubts_of(life: Life) -> list[tuple[int, Any]]:
+    """The chat and the description of each request that may have been carried out, or not.
+
+    Its answer said so, or the life ended before what became of it was on the disk.
+    """
+    under_way: dict[int, Any] = {}
+    doubts = []
+    for word, *about in life.words:
+        if word == "send":
+            under_way[about[0]] = about[1]
+        elif word == "answered" and about[1] != "Sent":
+            described = under_way.pop(about[0])
+            if about[1] == "Doubtful":
+                doubts.append((about[0], described))
+        elif word == "settled":
+            for chat_id in about[0]:
+                under_way.pop(chat_id, None)
+    return [*doubts, *under_way.items()]
 
 
 class _Listener:

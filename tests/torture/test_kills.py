@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.program import a_place
-from tests.torture.arenas import Lived, alerts_over_kills
+from tests.torture.arenas import Lived, alerts_over_kills, commands_over_kills
 from tests.torture.crowd import CHATS, TYPIST, Crowd
 from tests.torture.verdict import Verdict
 
@@ -108,6 +108,35 @@ async def test_over_kills_at_every_step_no_alert_is_lost_or_out_of_order_and_rep
         assert verdict.uncovered == Counter(), words
         assert verdict.repeats.total() <= len(one.doubts)
         assert one.rows.keys() == {"sent"}, words
+
+
+@pytest.mark.parametrize(
+    ("commands", "kills"),
+    [
+        pytest.param(200, 6, marks=pytest.mark.timeout(300)),
+        pytest.param(10_000, 200, marks=[pytest.mark.torture, pytest.mark.timeout(7_200)]),
+    ],
+)
+async def test_over_kills_every_command_is_obeyed_once_and_answered(
+    commands: int, kills: int, tmp_path: Path, record_property: Report
+) -> None:
+    begun = time.monotonic()
+    obeyed, typists = await commands_over_kills(tmp_path, 5, commands, kills)
+    order = ("start", "poll", "decide", "commit", "answer", "confirm")
+    phases = ", ".join(f"{name} {obeyed.phases[name]}" for name in order)
+    twice = [one for one in obeyed.watches if one not in typists.watches]
+    words = (
+        f"{commands} commands over {obeyed.phases.total()} kills ({phases}): "
+        f"{commands - typists.heard} lost, {len(twice)} applied twice, {typists.repeats.total()} "
+        f"answers again of {obeyed.doubts.total()} ambiguous outcomes, "
+        f"{len(typists.faults)} unmarked or wrong, {time.monotonic() - begun:.0f} s"
+    )
+    record_property("summary", words)
+    assert obeyed.phases.total() == kills
+    assert (typists.said, typists.heard) == (commands, commands), words
+    assert typists.faults == [], words
+    assert obeyed.watches == typists.watches, words
+    assert typists.repeats - obeyed.doubts == Counter(), words
 
 
 def _words(told: Sequence[Lived], verdicts: Sequence[Verdict], seconds: float) -> str:
