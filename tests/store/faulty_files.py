@@ -17,6 +17,8 @@ from typing import Any
 OK = 0
 FSYNC, WRITE, SHMSIZE = 1034, 778, 4874  # SQLITE_IOERR_...
 
+Fault = Callable[[str, str, int], int]
+
 _SYNC = CFUNCTYPE(c_int, c_void_p, c_int)
 _WRITE = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, c_int64)
 _TRUNCATE = CFUNCTYPE(c_int, c_void_p, c_int64)
@@ -71,7 +73,7 @@ class FaultyFiles:
     name. It answers with SQLite's result code, OK to let it pass.
     """
 
-    def __init__(self, fault: Callable[[str, str, int], int] = lambda *_: OK) -> None:
+    def __init__(self, fault: Fault = lambda *_: OK) -> None:
         self.fault = fault
         self.calls: dict[str, list[str]] = {"write": [], "truncate": [], "sync": [], "shm_map": []}
         found = library()

@@ -2,7 +2,7 @@
 
 import itertools
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from bot.store.port import StoreError
 from bot.store.records import Commit, OutboxStatus
 from bot.store.sql import SqlStore
 from tests.store.build import row, sent
-from tests.store.faulty_files import FSYNC, OK, SHMSIZE, WRITE, FaultyFiles, library
+from tests.store.faulty_files import FSYNC, OK, SHMSIZE, WRITE, Fault, FaultyFiles, library
 from tests.torture.power.voyage import Voyage
 
 pytestmark = pytest.mark.skipif(
@@ -63,9 +63,7 @@ async def test_whichever_call_fails_the_next_attempt_makes_it_good(
 ) -> None:
     _, expected = await voyage(tmp_path / "clean", files)
     for number in range(1, len(files.calls[call]) + 1, step):
-        faulty = FaultyFiles(
-            lambda name, _, n, wanted=number: code if (name, n) == (call, wanted) else OK
-        )
+        faulty = FaultyFiles(only(call, code, number))
         refused, content = await voyage(tmp_path / str(number), faulty)
         assert content == expected, number
         assert all(words in said for said in refused), refused
@@ -114,7 +112,12 @@ async def test_a_commit_that_fails_is_not_there_and_what_comes_between_is_no_har
     assert (counts[OutboxStatus.SENT], counts[OutboxStatus.LEASED]) == (1, 1)
 
 
-def failing(call: str = "", code: int = OK) -> Callable[[str, str, int], int]:
+def only(call: str, code: int, first: int, last: int = 0) -> Fault:
+    """The call of that number fails, and those behind it up to the last."""
+    return lambda name, _, n: code if name == call and first <= n <= max(first, last) else OK
+
+
+def failing(call: str = "", code: int = OK) -> Fault:
     return lambda name, suffix, _: code if (name, suffix) == (call, "-wal") else OK
 
 
@@ -141,9 +144,7 @@ async def test_a_store_that_cannot_be_made_is_made_by_a_later_attempt(
     for number in itertools.count(1, 5):
         path = tmp_path / f"{number}.db"
         files.calls["write"].clear()
-        files.fault = lambda call, _, n, wanted=number: (
-            code if call == "write" and n >= wanted else OK
-        )
+        files.fault = only("write", code, number, last=1_000_000)
         store = SqlStore(Sqlite(str(path), files.connect))
         try:
             await store.open()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.store.sql import SqlStore
+from tests.store.test_schema import first_version
 from tests.torture.power.disk import Disk, Image, Synced, SyncFailed, put
 from tests.torture.power.driver import Recorder, connector
 from tests.torture.power.judge import Judge, Verdict, cuts
@@ -92,6 +93,21 @@ async def test_a_second_cut_while_the_first_is_made_good_loses_nothing_either(
         await voyage.sail(101, 101)
         judge = Judge(tmp_path / f"cut-{number}", voyage, again.operations)
         assert_whole(await judge.judge(seed=number, share=0.03))
+
+
+async def test_a_cut_while_an_older_database_is_brought_up_to_date_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    first_version(tmp_path / "bot.db")
+    old = {"bot.db": (tmp_path / "bot.db").read_bytes()}
+    promised = {key: key == "sent" for key in ("sent", "fired", "resolved", "strange", "reply")}
+    recorder = Recorder()
+    voyage = Voyage(
+        tmp_path / "run" / "bot.db", connector(recorder, OFTEN), recorder.operations, old, promised
+    )
+    await voyage.sail(101, 101)
+    judge = Judge(tmp_path / "cut", voyage, recorder.operations)
+    assert_whole(await judge.judge(seed=3, share=0.15))
 
 
 def _some_images(voyage: Voyage, recorder: Recorder, count: int) -> list[Image]:

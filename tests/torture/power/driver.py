@@ -78,8 +78,7 @@ class _RecordedFile(apsw.VFSFile):
             if self._recorder.fails(self._recorder.log_syncs):
                 operations.append(SyncFailed(self._name))
                 error = apsw.IOError("the sync fails")
-                error.result = apsw.SQLITE_IOERR
-                error.extendedresult = apsw.SQLITE_IOERR_FSYNC
+                vars(error).update(result=apsw.SQLITE_IOERR, extendedresult=apsw.SQLITE_IOERR_FSYNC)
                 raise error
         super().xSync(flags)
         operations.append(Synced(self._name))
@@ -109,7 +108,7 @@ class _AsDriverError:
     ) -> None:
         if isinstance(error, apsw.Error):
             raised = sqlite3.OperationalError(str(error))
-            raised.sqlite_errorcode = error.extendedresult
+            raised.sqlite_errorcode = getattr(error, "extendedresult", apsw.SQLITE_ERROR)
             raise raised from error
 
 

@@ -1,6 +1,6 @@
 """A run of the store with everything that the program asks of it, and what it was promised."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +13,7 @@ from bot.store.port import StoreError
 from bot.store.records import (
     ChatRow,
     Commit,
+    Copied,
     OutboxKind,
     OutboxRow,
     OutboxStatus,
@@ -61,6 +62,7 @@ class Voyage:
         self._operations = operations
         self._store = SqlStore(Sqlite(str(path), connect))
         self._promised = promised or {}
+        self._made = dict.fromkeys(self._promised, 0)  # when, epoch ms
         put(path.parent, self.found)
 
     async def sail(self, first: int, last: int) -> None:
@@ -88,16 +90,25 @@ class Voyage:
             await self._commit(Commit(pauses=(pause,), outbox=(_notice(pause.notice, now),)))
         if number % 15 == 6:
             await self._commit(Commit(resumed=tuple((chat, RULE) for chat in range(CHATS))))
+        if number % 7 == 0:
+            await self._bury(number % CHATS, now)
+            await self._call(lambda: self._store.hasten(now))
         if number % 20 == 10:
             await self._prune(now - 60_000)
+        if number == 50:
+            await self._call(lambda: self._store.move_chat(1, CHATS + 1))
 
     async def _commit(self, commit: Commit) -> None:
         async def work() -> None:
             await self._store.commit(commit)
-            self._promised |= {row.key: False for row in commit.outbox}
+            self._promise(commit.outbox)
             self.committed += sum(row.kind is OutboxKind.ALERT for row in commit.outbox)
 
         await self._call(work)
+
+    def _promise(self, rows: Iterable[OutboxRow]) -> None:
+        self._promised |= {row.key: False for row in rows}
+        self._made |= {row.key: row.created_at for row in rows}
 
     async def _deliver(self, now: int) -> None:
         """Of the rows that go, most arrive; one in seven waits again, one in eleven is doubtful."""
@@ -111,18 +122,35 @@ class Voyage:
             await self._settle(outcome)
 
     async def _settle(self, row: OutboxRow) -> None:
+        """One message in five has a second part."""
+        is_sent = row.status is OutboxStatus.SENT
+        rest = (_rest(row),) if is_sent and row.id % 5 == 0 else ()
+        chat = ChatRow(row.chat_id, not_before=row.not_before)
+
         async def work() -> None:
-            await self._store.settle([row], [ChatRow(row.chat_id, not_before=row.not_before)])
-            self._promised[row.key] = row.status is OutboxStatus.SENT
+            await self._store.settle([row], [chat], rest)
+            self._promised[row.key] = is_sent
+            self._promise(rest)
 
         await self._call(work)
 
+    async def _bury(self, chat_id: int, now: int) -> None:
+        notice = _notice(f"late-{now}", now)
+        rows = await self._call(lambda: self._store.late_rows(chat_id, now, now - 30_000))
+
+        async def work() -> None:
+            if await self._store.bury(rows, "too late", (notice,)):
+                self._promise((notice,))
+
+        await self._call(work)
+        await self._call(lambda: self._store.mark_copied([row.id for row in rows], Copied.DONE))
+
     async def _prune(self, before: int) -> None:
+        """What is older may go from now on."""
+
         async def work() -> None:
             await self._store.prune(before)
-            kept = {row for row, done in self._promised.items() if not done}
-            old = {key for key in self._promised if int(key.rsplit("-")[-1]) * 10_000 < before}
-            self._promised = {k: v for k, v in self._promised.items() if k in kept or k not in old}
+            self._promised = {k: v for k, v in self._promised.items() if self._made[k] >= before}
 
         await self._call(work)
 
@@ -181,3 +209,9 @@ def _command(number: int, now: int) -> Commit:
 
 def _notice(key: str, now: int) -> OutboxRow:
     return msgspec.structs.replace(_command(0, now).outbox[0], key=key, kind=OutboxKind.NOTICE)
+
+
+def _rest(row: OutboxRow) -> OutboxRow:
+    return OutboxRow(
+        f"rest|{row.key}|2", OutboxKind.REST, row.chat_id, row.topic, b"{}" * 500, row.created_at
+    )
