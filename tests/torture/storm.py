@@ -3,8 +3,9 @@
 import asyncio
 import re
 import sqlite3
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tests.app.program import Place
@@ -51,6 +52,9 @@ class Storm:
         assert len(self.symbols) == symbols, f"only {len(trading)} trade"
         self._others = [one for one in place.venue.universe.listings if one not in self.symbols]
         self._heard = 0
+        self.times: list[float] = []  # s until all had been told, of each swing
+        for chat_id in self.chats:
+            place.telegram.add_chat(chat_id, "private")
         self.calm()
 
     @property
@@ -67,6 +71,14 @@ class Storm:
         for number, symbol in enumerate(sorted(self.symbols)):
             self.place.venue.set_row(symbol, rate=f"{0.002 + number * 1e-6:.8f}")
 
+    def write_rules(self, *, by_file: bool) -> None:
+        """One rule for all chats; or one about something else."""
+        if by_file:
+            rule = f'{{name: all, symbols: ALL, when: "rate > 0.1%", to: {list(self.chats)}}}'
+        else:
+            rule = '{name: other, symbols: BTCUSDT, when: "mark > 1k", to: [1001]}'
+        self.place.write_rules(rule)
+
     async def watch(self) -> None:
         """Every chat asks for ALL."""
         for chat_id in self.chats:
@@ -76,6 +88,7 @@ class Storm:
 
     async def told(self) -> dict[int, Told]:
         """Waits until every chat has been told of every symbol; what each was told since."""
+        began = time.monotonic()
         told: dict[int, Told] = {chat_id: Told() for chat_id in self.chats}
 
         def complete() -> bool:
@@ -86,6 +99,7 @@ class Storm:
             return all(one.alerts >= len(self.symbols) for one in told.values())
 
         await self._until(complete)
+        self.times.append(time.monotonic() - began)
         return told
 
     async def settled(self) -> None:
@@ -129,8 +143,8 @@ class Storm:
         assert _PAGE.match(page.text), page.text
         return page
 
-    async def _until(self, holds: object) -> None:
-        await self.telegram.wait_for(holds, _PATIENCE)  # type: ignore[arg-type]
+    async def _until(self, holds: Callable[[], object]) -> None:
+        await self.telegram.wait_for(holds, _PATIENCE)
 
 
 def most_messages(told: dict[int, Told]) -> int:

@@ -52,9 +52,8 @@ class Vitals:
         return f"peak {self.peak:.0f} MB ({'; '.join(shown)})"
 
     async def _weigh(self) -> None:
-        status = Path(f"/proc/{self.run.pid}/status")
         while True:
-            text = status.read_text(encoding="ascii")
+            text = _status(self.run.pid)
             self.phases[-1].rss = max(self.phases[-1].rss, _field(text, "VmRSS"))
             self.peak = _field(text, "VmHWM")
             await asyncio.sleep(_LOOK_EVERY)
@@ -70,6 +69,10 @@ class Vitals:
             phase.deaf = max(phase.deaf, time.monotonic() - began)
             writer.close()
             await asyncio.sleep(_LOOK_EVERY)
+
+
+def _status(pid: int) -> str:
+    return Path(f"/proc/{pid}/status").read_text(encoding="ascii")
 
 
 def _field(status: str, name: str) -> float:
