@@ -22,7 +22,7 @@ def database_fault(reason: str, _: Translate) -> str:
     return _(
         "⚠️ <b>The database cannot be written</b>: {reason}. Nothing is sent that could not be "
         "recorded; it is tried again every second."
-    ).format(reason=escape(reason))
+    ).format(reason=escape(reasons.reason(reason, _)))
 
 
 def database_over(_: Translate) -> str:

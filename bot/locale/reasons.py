@@ -58,6 +58,7 @@ def _sentences(_: Translate) -> tuple[str, ...]:
             " venue's"
         ),
         *_of_sending(_),
+        *_of_storing(_),
     )
 
 
@@ -83,7 +84,7 @@ def _of_sending(_: Translate) -> tuple[str, ...]:
         ),
         _("Telegram refuses the token: {detail}; check TELEGRAM_TOKEN"),
         _("the Telegram server refuses: {detail}"),
-        _("commands cannot be stored: {detail}"),
+        _("commands cannot be stored: {reason}"),
         _("A message to chat {chat} is lost: {reason}"),
         _(
             "Topic {topic} of chat {chat} is gone ({detail}): its messages go to the general topic;"
@@ -92,5 +93,36 @@ def _of_sending(_: Translate) -> tuple[str, ...]:
         _(
             "Chat {name} cannot be written to: {detail}. Its watches are kept; it is told again as"
             " soon as somebody writes to the bot there."
+        ),
+    )
+
+
+def _of_storing(_: Translate) -> tuple[str, ...]:
+    return (
+        _(
+            "The database {path} may not be opened; let the user that runs this program read and"
+            " write it ({detail})"
+        ),
+        _("The database {path} is locked by another program; end that program ({detail})"),
+        _(
+            "The database {path} cannot be written; let the user that runs this program write the"
+            " file and its folder ({detail})"
+        ),
+        _(
+            "The database {path} cannot be read or written, its disk fails; look at the system's"
+            " log ({detail})"
+        ),
+        _(
+            "The database {path} is damaged; stop this program and put back a copy of the file"
+            " ({detail})"
+        ),
+        _("The database {path} cannot grow, its disk is full; free some space ({detail})"),
+        _(
+            "The database {path} cannot be opened; let the user that runs this program write the"
+            " file and its folder ({detail})"
+        ),
+        _(
+            "The database {path} is no SQLite database, or damaged; move the file away or put back"
+            " a copy ({detail})"
         ),
     )

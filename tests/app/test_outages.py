@@ -216,7 +216,7 @@ async def test_a_lock_of_another_program_holds_up_nothing_but_what_is_recorded(
         await run.said("Rows flow")
         with locked(tmp_path / "bot.db") as other:
             place.venue.set_row("ETHUSDT", rate=HIGH)
-            place.telegram.say(ADMIN, "/id")
+            place.telegram.say(ADMIN, "/watch BTCUSDT rate>0.0005")
             told = await place.heard(ADMIN, BROKEN)
             assert "is locked by another program; end that program" in told.text
             for _ in range(3):
@@ -237,7 +237,7 @@ async def test_a_lock_of_another_program_holds_up_nothing_but_what_is_recorded(
         await place.heard(ADMIN, "XRPUSDT")
     assert len(place.alerts()) == 2
     assert texts(place, MARK) == []
-    assert len(texts(place, str(ADMIN))) == 1
+    assert len(texts(place, "rate > 0.05%")) == 1
 
 
 class locked:  # noqa: N801 - read as a word

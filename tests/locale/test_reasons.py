@@ -10,6 +10,7 @@ from bot.locale.reasons import reason
 from bot.market import reconnect
 from bot.market.reconnect import refusal
 from bot.notify.telling import _out_of_reach
+from bot.store.dialect import _WORDS
 from bot.store.records import ChatRow
 
 SAID = [
@@ -82,3 +83,12 @@ def test_whatever_the_feed_says_has_its_chinese(module: str) -> None:
     composed = "the venue 7 (HTTP 7); waiting 7 s"  # of either of two phrases: see SAID
     unsaid = [words for words in said if reason(words, translator("zh")) == words]
     assert [words for words in unsaid if words != composed] == []
+
+
+@pytest.mark.parametrize("words", sorted(set(_WORDS.values())))
+def test_whatever_the_database_says_has_its_chinese(words: str) -> None:
+    said = reason(
+        f"commands cannot be stored: The database /a/b.db {words} (why)", translator("zh")
+    )
+    assert said.startswith("命令无法保存：数据库 /a/b.db ")
+    assert said.endswith("（why）")

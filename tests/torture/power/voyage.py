@@ -79,7 +79,8 @@ class Voyage:
     async def _tell(self, number: int) -> None:
         now = number * 10_000
         await self._commit(_decision(number, now))
-        await self._deliver(now)
+        if number % 7 in range(1, 6):
+            await self._deliver(now)
         if number % 3 == 0:
             await self._commit(_command(number, now))
         if number % 5 == 0:
@@ -91,7 +92,7 @@ class Voyage:
         if number % 15 == 6:
             await self._commit(Commit(resumed=tuple((chat, RULE) for chat in range(CHATS))))
         if number % 7 == 0:
-            await self._bury(number % CHATS, now)
+            await self._bury((number - 1) % CHATS, now)
             await self._call(lambda: self._store.hasten(now))
         if number % 20 == 10:
             await self._prune(now - 60_000)
@@ -136,7 +137,7 @@ class Voyage:
 
     async def _bury(self, chat_id: int, now: int) -> None:
         notice = _notice(f"late-{now}", now)
-        rows = await self._call(lambda: self._store.late_rows(chat_id, now, now - 30_000))
+        rows = await self._call(lambda: self._store.late_rows(chat_id, now, now))
 
         async def work() -> None:
             if await self._store.bury(rows, "too late", (notice,)):
