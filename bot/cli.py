@@ -219,6 +219,7 @@ def doctor() -> None:
         database_url=settings.database_url,
         rules_file=settings.rules_file,
         rules_file_is_named=settings.rules_file_is_named,
+        fallback_chats=tuple(entry.chat for entry in settings.fallback_urls),
     )
     checks = asyncio.run(run_checks(checks_of(subject)))
     typer.echo(report(checks))

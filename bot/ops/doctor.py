@@ -6,14 +6,16 @@ changes nothing: no message, no table, no file that stays.
 
 import asyncio
 import platform
+import re
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bot.notify.bot_api import BotApi, BotApiError
+from bot.notify.second_entries import ADMINS
 from bot.ops.doctor_venue import ROW_WITHIN, check_rest, check_stream
 from bot.ops.finding import Finding
 from bot.rules.rules_file import RulesFileError, read_rules_file
@@ -50,6 +52,7 @@ class Subject:
     database_url: str
     rules_file: Path
     rules_file_is_named: bool
+    fallback_chats: tuple[str, ...] = ()  # of each entry of FALLBACK_URLS
 
 
 def checks_of(subject: Subject, *, row_within: float = ROW_WITHIN) -> dict[str, CheckFunction]:
@@ -59,6 +62,7 @@ def checks_of(subject: Subject, *, row_within: float = ROW_WITHIN) -> dict[str, 
         "rules": partial(check_rules, subject.rules_file, is_named=subject.rules_file_is_named),
         "database": partial(check_database, subject.database_url),
         "telegram": partial(check_telegram, subject.token, subject.telegram_api_url),
+        "fallback": partial(check_fallback, subject.fallback_chats, subject.rules_file),
         "rest": partial(check_rest, subject.rest_url),
         "stream": partial(
             check_stream, subject.stream_url, subject.rest_url, row_within=row_within
@@ -191,3 +195,20 @@ async def check_telegram(token: str | None, api_url: str) -> Finding:
     finally:
         await api.close()
     return Finding(ok=True, text=f"the token is that of @{me.get('username', me.get('id'))}")
+
+
+async def check_fallback(chats: Sequence[str], rules: Path) -> Finding:
+    """For whom there is a second channel; its addresses were read with the settings."""
+    if not chats:
+        return Finding(ok=True, text="no FALLBACK_URLS: no second channel beside Telegram")
+    others = [chat for chat in chats if chat != ADMINS]
+    named = [chat for chat in others if not re.fullmatch(r"-?\d+", chat)]
+    try:
+        known = read_rules_file(await asyncio.to_thread(rules.read_bytes)).chats if named else {}
+    except (OSError, RulesFileError):
+        return Finding(ok=False, text=f"the chats that it names cannot be looked up in {rules}")
+    if unknown := [chat for chat in named if chat not in known]:
+        text = f"not under chats: in {rules}: {', '.join(unknown)}; correct FALLBACK_URLS"
+        return Finding(ok=False, text=text)
+    counts = f"{len(chats) - len(others)} for the admins, {len(others)} for chats"
+    return Finding(ok=True, text=f"second channel: {counts}; nothing was sent there")

@@ -99,7 +99,7 @@ async def unwatch_while_broken(around: Around) -> None:
         around.store.broken = True
         return done
 
-    around.store.commit = once  # type: ignore[method-assign]
+    around.store.commit = once  # type: ignore[method-assign, assignment]
     await unwatch(around)
 
 

@@ -48,18 +48,17 @@ class Life(Around):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self.store = CrashingStore(f"sqlite:///{path}")  # type: ignore[assignment]
-        self.live._store = self.store
-        self.live.ends._store = self.store
+        self.disk = CrashingStore(f"sqlite:///{path}")
+        self.live._store = self.live.ends._store = self.disk
 
     async def __aenter__(self) -> Self:
-        await self.store.open()
-        restore_desk(self.desk, await self.store.load(), RulesFile((), {}, {}), START)
+        await self.disk.open()
+        restore_desk(self.desk, await self.disk.load(), RulesFile((), {}, {}), START)
         self.engine.replace_rules(self.desk.book.rules)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.store.close()
+        await self.disk.close()
 
     def decide(self, request: Request) -> Answer:
         """The text of a message is the line of a watch."""
@@ -91,12 +90,12 @@ class Life(Around):
             await asyncio.gather(task, return_exceptions=True)
 
     async def lines(self) -> list[str]:
-        return [watch.line for watch in (await self.store.load()).watches]
+        return [watch.line for watch in (await self.disk.load()).watches]
 
     async def replies(self) -> int:
-        rows = await self.store.uncopied([ADMIN], 99)
+        rows = await self.disk.uncopied([ADMIN], 99)
         assert all(row.kind is not OutboxKind.REPLY for row in rows)
-        return await self.store.pending(ADMIN)
+        return await self.disk.pending(ADMIN)
 
 
 def only_commands(does: Callable[[], None]) -> Callable[[Commit], None]:
@@ -124,7 +123,7 @@ async def test_a_crash_around_the_commit_neither_loses_nor_repeats(
 ) -> None:
     api = FakeApi(text(10, "BTCUSDT mark > 1"), text(11, "BTCUSDT mark > 2"))
     async with Life(tmp_path / "a.db") as life:
-        setattr(life.store, moment, only_commands(crash))
+        setattr(life.disk, moment, only_commands(crash))
         with pytest.raises(Crash):
             await life.run(api, lambda: not api.waiting)
     assert len(api.waiting) == 2  # nothing was confirmed
@@ -138,7 +137,7 @@ async def test_a_crash_around_the_commit_neither_loses_nor_repeats(
 async def test_what_cannot_be_stored_waits_and_leaves_nothing_half_done(tmp_path: Path) -> None:
     api = FakeApi(text(10, "BTCUSDT mark > 1"), text(11, "BTCUSDT mark > 2"))
     async with Life(tmp_path / "a.db") as life:
-        life.store.before = only_commands(full)  # type: ignore[method-assign]
+        life.disk.before = only_commands(full)
         await life.run(api, lambda: not api.waiting)
         assert await life.lines() == ["BTCUSDT mark > 1", "BTCUSDT mark > 2"]
         assert await life.replies() == 2
@@ -174,7 +173,7 @@ async def test_a_handled_update_is_known_for_longer_than_telegram_keeps_it(tmp_p
         api = FakeApi(waiting)
         await life.run(api, lambda: not api.waiting)
         life.time = START + 25 * 3_600_000
-        await life.store.prune(life.time - OUTBOX_KEPT)
+        await life.disk.prune(life.time - OUTBOX_KEPT)
         api = FakeApi(waiting)
         await life.run(api, lambda: not api.waiting)
         assert await life.lines() == ["BTCUSDT mark > 1"]
@@ -184,7 +183,7 @@ async def test_a_handled_update_is_known_for_longer_than_telegram_keeps_it(tmp_p
 async def test_the_engine_is_rebuilt_with_what_a_crash_left_unfollowed(tmp_path: Path) -> None:
     api = FakeApi(text(10, "BTCUSDT mark > 1"))
     async with Life(tmp_path / "a.db") as life:
-        life.store.after = only_commands(crash)  # type: ignore[method-assign]
+        life.disk.after = only_commands(crash)
         with pytest.raises(Crash):
             await life.run(api, lambda: False)
         assert life.engine.rules == Engine([], Catalog()).rules  # this run did not get to it

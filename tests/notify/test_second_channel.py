@@ -41,7 +41,7 @@ async def test_a_text_arrives_as_it_is(receiver: Receiver) -> None:
 
 async def test_each_address_is_a_service_of_its_own(receiver: Receiver) -> None:
     channel = SecondChannel([receiver.address("first"), receiver.address("second")])
-    assert await asyncio.gather(channel.send(1, "b"), channel.send(0, "a")) == ["", ""]
+    assert not any(await asyncio.gather(channel.send(1, "b"), channel.send(0, "a")))
     assert sorted(zip(receiver.paths, receiver.texts, strict=True)) == [
         ("/first", "a"), ("/second", "b"),
     ]  # fmt: skip
@@ -188,7 +188,7 @@ def test_a_copy_that_may_have_come_before_says_so() -> None:
         for number, row in enumerate([fault("a", 7), outbox_row_for(event(), Target(7), AT)], 1)
     ]
     for repeated, count in (({1}, 1), ({1, 2}, 2), ((), 0)):
-        text = write_copies(rows, repeated, Reader(), AT, AT)  # type: ignore[arg-type]
+        text = write_copies(rows, repeated, Reader(), AT, AT)
         assert text.count("Possible repeat") == count
 
 

@@ -8,6 +8,7 @@ from bot.ops.doctor import (
     Check,
     Subject,
     check_database,
+    check_fallback,
     check_rules,
     check_telegram,
     check_versions,
@@ -58,7 +59,7 @@ async def test_all_is_well_with_a_market_a_token_a_database_and_rules(
         checks = await run_checks(checks_of(subject))
         lines = report(checks).splitlines()
     assert [check.name for check in checks] == [
-        "versions", "rules", "database", "telegram", "rest", "stream",
+        "versions", "rules", "database", "telegram", "fallback", "rest", "stream",
     ]  # fmt: skip
     assert [check for check in checks if not check.ok] == []
     assert all(line.startswith("ok   ") for line in lines)
@@ -202,3 +203,31 @@ async def test_a_telegram_that_cannot_be_reached_fails() -> None:
     found = await check_telegram(TOKEN, f"http://{NOBODY}")
     assert not found.ok
     assert TOKEN not in found.text
+
+
+@pytest.mark.parametrize(
+    ("chats", "ok", "words"),
+    [
+        ((), True, "no FALLBACK_URLS"),
+        (("admins", "admins", "-5"), True, "2 for the admins, 1 for chats; nothing was sent"),
+        (("desk", "desk", "7"), True, "0 for the admins, 3 for chats"),
+        (("desk", "typo"), False, "rules.yaml: typo; correct FALLBACK_URLS"),
+    ],
+)
+async def test_the_second_channel_is_counted_and_its_names_are_looked_up(
+    tmp_path: Path, chats: tuple[str, ...], ok: bool, words: str
+) -> None:
+    path = tmp_path / "rules.yaml"
+    rules = "  - {name: a, symbols: BTCUSDT, when: rate > 1%}\n"
+    text = f"version: 1\nchats:\n  desk: {{id: -5}}\nrules:\n{rules}"
+    path.write_text(text, encoding="utf-8")
+    found = await check_fallback(chats, path)
+    assert (found.ok, words in found.text) == (ok, True)
+
+
+async def test_a_rules_file_that_cannot_be_read_is_named_with_the_second_channel(
+    tmp_path: Path,
+) -> None:
+    found = await check_fallback(("desk",), tmp_path / "missing.yaml")
+    assert not found.ok
+    assert "missing.yaml" in found.text
