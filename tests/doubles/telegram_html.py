@@ -14,6 +14,8 @@ _NUMBER = re.compile(r"&#(?:x([0-9a-fA-F]*)|([0-9]*))")
 _NAME = re.compile(r"&([a-zA-Z]*)")
 _SPACE = " \t\r\n\v\0"
 _NAME_TOKEN = re.compile(r"[a-zA-Z0-9.-]*")
+_ESCAPE = re.compile(r"&(amp|lt|gt|quot);")
+_ESCAPES = re.compile(r"(?:&(?:amp|lt|gt|quot);)+")  # many at once
 _PLAIN = re.compile(r"[^<&]+")
 
 
@@ -38,6 +40,8 @@ class Parsed:
 
 
 def utf16_length(text: str) -> int:
+    if text.isascii():
+        return len(text)
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -70,7 +74,10 @@ class _Reader:
     def read(self) -> Parsed:
         while self.at < len(self.raw):
             character = self.raw[self.at]
-            if character == "&":
+            if character == "&" and (escapes := _ESCAPES.match(self.raw, self.at)):
+                self._add(_ESCAPE.sub(lambda one: _NAMED[one[1]], escapes.group()))
+                self.at = escapes.end()
+            elif character == "&":
                 decoded, self.at = _decode(self.raw, self.at)
                 self._add(decoded)
             elif character != "<":
