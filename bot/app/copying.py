@@ -42,10 +42,14 @@ class Sender(Protocol):
 
 
 class Outage(msgspec.Struct, frozen=True):
-    """`since`: when Telegram last answered, 0 where it does; `told`: whom the copies went to."""
+    """What is kept over a restart.
+
+    `since`: when Telegram last answered, 0 where it does; `told`: whom the copies went to.
+    """
 
     since: int = 0
     told: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()  # names that the rules file lacks, as the admins were told
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,10 @@ class Copying:
         outage = msgspec.json.decode(facts.get(SECOND) or "{}", type=Outage)
         for entry, service in zip(self._settings.entries, self._services, strict=True):
             service.told = entry.chat in outage.told
+        self._unknown = outage.unknown
+        if self._unknown:
+            text = partial(texts.second_channel_unknown, self._unknown)
+            self._live.faults.begin(NAMES, text, self._live.wall())  # the admins have its notices
         if self._live.wall() - int(facts.get(SENDING_AT, "0")) < self._settings.after:
             self._since = outage.since
 
@@ -152,6 +160,10 @@ class Copying:
             for row in await self._store.uncopied(sorted(chats), MOST)
             if not too_late(row, now, self._settings.max_age)
         ]
+        # Copied to all, or wanted by nobody: it is not looked at again.
+        done = [row.id for row in rows if self._is_delivered(row)]
+        if done:
+            await self._store.mark_copied(done, Copied.DONE)
         for at, to in routes.items():
             fresh = [row for row in rows if (at, token(row, to)) not in self._delivered]
             mine = due(fresh, to, admins)
@@ -264,11 +276,12 @@ class Copying:
             await self._live.fault(NAMES, text, again=True)
         else:
             await self._live.fault_over(NAMES, texts.second_channel_known)
+        await self._keep()
 
     async def _keep(self) -> None:
         chats = zip(self._settings.entries, self._services, strict=True)
         told = tuple(dict.fromkeys(entry.chat for entry, service in chats if service.told))
-        outage = Outage(self._since, told)
+        outage = Outage(self._since, told, self._unknown)
         await self._live.note([], {SECOND: msgspec.json.encode(outage).decode()})
 
 

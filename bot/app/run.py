@@ -12,8 +12,7 @@ from typing import Any, TextIO
 from bot import __version__
 from bot.app import texts
 from bot.app.chats import NotifierChats, NotifierFaults
-from bot.app.copying import Copying, CopyingSettings
-from bot.app.desk import Desk
+from bot.app.copying import Copying
 from bot.app.faults import FAULTS, Faults
 from bot.app.journal import NO_JOURNAL
 from bot.app.live import CLAIM_CODE, Live, Parts
@@ -24,7 +23,6 @@ from bot.app.rules_source import (
     CREATED,
     LAST_GOOD,
     SYMBOLS,
-    RulesSource,
     Start,
     created_text,
     symbol_notices,
@@ -46,27 +44,22 @@ from bot.app.storms import Storms
 from bot.app.talk import Talk, new_claim_code
 from bot.app.venue import Venue
 from bot.app.vitals import Vitals
-from bot.app.wiring import Wiring
+from bot.app.wiring import Wiring, wiring_of
 from bot.app.world import LiveWorld
 from bot.market.clock import VenueClock
 from bot.market.rest import MarketRest
-from bot.market.stream import MarketStream, StreamSettings
+from bot.market.stream import MarketStream
 from bot.notify.bot_api import BotApi, TokenRefusedError
 from bot.notify.channel import Outcome, Written
-from bot.notify.console import Console
 from bot.notify.notifier import Notifier
-from bot.notify.notifier import Settings as NotifierSettings
-from bot.notify.pacing import Limits
 from bot.notify.payload import decode_payload
 from bot.notify.scheduler import Job, Scheduler
-from bot.notify.second_channel import SecondChannel
 from bot.ops.health import HealthServer
 from bot.ops.heartbeat import Heartbeat
 from bot.ops.judgement import ready
 from bot.ops.metrics import build_metrics
-from bot.settings import Access, Settings
+from bot.settings import Settings
 from bot.store.records import OutboxRow, Saved
-from bot.store.sql import SqlStore
 
 STOP_WITHIN = 3.0  # s for sending what is due at the end
 KEEP_EVERY = 5.0  # s between heartbeats in the database
@@ -84,8 +77,7 @@ async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
     Raises:
         CannotStartError: with its exit code.
     """
-    token, heartbeat_url = settings.telegram_token, settings.heartbeat_url
-    entries = settings.fallback_urls
+    token = settings.telegram_token
     api = BotApi(token.get_secret_value(), settings.telegram_api_url) if token else None
     async with contextlib.AsyncExitStack() as stack:
         if api is not None:
@@ -94,34 +86,7 @@ async def run_bot(settings: Settings, stop: asyncio.Event, out: TextIO) -> None:
             out.write("No TELEGRAM_TOKEN is set: alerts are printed here.\n")
             out.flush()
         recorder = await open_recorder(stack, settings.record)
-        wiring = Wiring(
-            store=SqlStore(settings.database_url),
-            channel=api or Console(out),
-            api=api,
-            stream=StreamSettings(
-                settings.binance_stream_url,
-                streams_per_connection=settings.streams_per_connection,
-                handover_after=settings.handover_after / 1000,
-            ),
-            rest_root=settings.binance_rest_url,
-            source=RulesSource(settings.rules_file, named=settings.rules_file_is_named),
-            desk=Desk(
-                settings.admins,
-                open_to_all=settings.access is Access.OPEN,
-                telegram=api is not None,
-            ),
-            address=settings.http_addr,
-            stale_after=settings.stale,
-            notifier=NotifierSettings(
-                max_age=settings.max_age,
-                lease=settings.lease_ttl,
-                limits=Limits(overall=settings.send_rate),
-            ),
-            heartbeat_url=heartbeat_url.get_secret_value() if heartbeat_url else None,
-            recorder=recorder,
-            second=SecondChannel([one.url for one in entries]) if api and entries else None,
-            copying=CopyingSettings(entries, settings.fallback_after, settings.max_age),
-        )
+        wiring = wiring_of(settings, api, out, recorder)
         program = await stack.enter_async_context(build(wiring))
         await program.run(stop)
 

@@ -187,6 +187,16 @@ async def test_a_chat_is_also_named_by_its_id() -> None:
     ]  # fmt: skip
 
 
+async def test_what_nobody_wants_there_is_not_looked_at_for_ever() -> None:
+    around = await Around("json://a").start()
+    await around.add(alert(NOW, "AUSDT", ADMIN), *faults("x", NOW))
+    around.lose()
+    await around.look(AFTER)
+    await around.look(S)
+    assert await around.copied() == [Copied.DONE] * 3
+    assert len(around.services.taken) == 1
+
+
 async def test_what_is_too_old_is_not_copied() -> None:
     around = await Around("desk=json://a").start()
     await around.add(alert(NOW - 61 * MINUTE, "OLDUSDT"), alert(NOW, "NEWUSDT"))
@@ -292,7 +302,7 @@ async def test_what_was_begun_before_a_crash_is_sent_again_marked_and_its_end_is
     assert "reached again" in after.services.of(0)[1]
     assert "reached again" in after.services.of(1)[0]
     kept = msgspec.json.decode((await after.store.load()).facts[SECOND])
-    assert kept == {"since": 0, "told": []}
+    assert kept == {"since": 0, "told": [], "unknown": []}
 
 
 async def test_a_name_that_the_rules_file_lacks_is_told_once_and_when_it_is_known() -> None:
@@ -302,6 +312,11 @@ async def test_a_name_that_the_rules_file_lacks_is_told_once_and_when_it_is_know
     told = [row for row in around.store._outbox.rows.values() if b"typo" in row.payload]
     assert len(told) == 2  # to each admin
     assert around.faults.is_active(NAMES)
+    again = Around("typo=json://a", around.store)
+    again.copying.restore((await around.store.load()).facts)
+    await again.look(S)
+    assert again.faults.is_active(NAMES)  # as /status shows
+    assert len([row for row in around.store._outbox.rows.values() if b"typo" in row.payload]) == 2
     around.desk.chat_names["typo"] = Target(-6)
     await around.look(S)
     assert not around.faults.is_active(NAMES)
@@ -345,6 +360,9 @@ async def test_an_alert_goes_by_the_second_channel_and_to_telegram_when_it_retur
             assert await run.stop() == 0
         assert len([text for text in receiver.texts if "Rule hot" in text]) == 1
         assert len([m for m in place.telegram.to(DESK) if "Rule hot" in m.text]) == 1
+        admin = [message.text for message in place.telegram.to(ADMIN)]
+        for words in ("cannot reach the Telegram server", "Telegram can be reached again"):
+            assert len([text for text in admin if words in text]) == 1
     assert "desk-secret" not in run.output
     assert "admin-secret" not in run.output
     assert "Traceback" not in run.output
