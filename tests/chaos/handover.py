@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import io
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,7 +64,7 @@ class Side:
     def listen(self) -> None:
         """Looks over the engine's shoulder."""
         engine = self.program.engine
-        admit, on_frame, advance = engine._admit, engine.on_frame, engine.advance
+        admit, decide, pass_time = engine._admit, engine.decide, engine.pass_time
 
         def admitting(tick: Tick) -> SymbolMemory | None:
             memory = admit(tick)
@@ -72,24 +72,23 @@ class Side:
                 self.taken.append((tick.symbol, tick.event_time))
             return memory
 
-        def deciding(ticks: Sequence[Tick]) -> list[Event]:
-            return self._noted(on_frame(ticks))
+        def deciding(ticks: Sequence[Tick]) -> Iterator[Event]:
+            return self._noted(decide(ticks))
 
-        def advancing(now: int) -> list[Event]:
-            return self._noted(advance(now))
+        def advancing(now: int) -> Iterator[Event]:
+            return self._noted(pass_time(now))
 
         for name, listening in (
             ("_admit", admitting),
-            ("on_frame", deciding),
-            ("advance", advancing),
+            ("decide", deciding),
+            ("pass_time", advancing),
         ):
             setattr(engine, name, listening)
 
-    def _noted(self, events: list[Event]) -> list[Event]:
-        self.events += [
-            Moment(str(event.kind), event.symbol, event.at, event.since) for event in events
-        ]
-        return events
+    def _noted(self, events: Iterator[Event]) -> Iterator[Event]:
+        for event in events:
+            self.events.append(Moment(str(event.kind), event.symbol, event.at, event.since))
+            yield event
 
     async def use(self, *rules: str) -> None:
         """Edits the rules file, and lets the program see it."""
