@@ -318,6 +318,7 @@ def _be_child(place: Place, work: Work, pipe: int) -> None:
     def say(*word: object) -> None:
         os.write(pipe, json.dumps(word).encode() + b"\n")
 
+    gc.disable()  # a collection would copy every page that the fork shares
     try:
         say("start")
         run_fast(_run(place, work, say))
