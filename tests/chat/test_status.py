@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bot.chat.access import Access
-from bot.chat.world import FeedView, LinkView, RecordingView, SenderView
+from bot.chat.world import FeedView, LinkView, RecordingView, SecondView, SenderView
 from bot.notify.markup import units
 from tests.chat.world import ADMIN, GUEST, STATUS, FakeWorld, said
 from tests.doubles.telegram_html import parse_html
@@ -249,3 +249,28 @@ def test_everything_at_once_is_one_message(language: str) -> None:
     [written] = world.say("/status", language=language).replies
     assert units(parse_html(written.text).text) <= 4096
     assert "a<b>.zst" in parse_html(written.text).text
+
+
+@pytest.mark.parametrize(
+    ("second", "lines"),
+    [
+        (SecondView(), ["Second channel: ready"]),
+        (SecondView(in_use=True, copied=3), ["Second channel: in use, 3 copied"]),
+        (
+            SecondView(failing=(1, 3)),
+            [
+                "Second channel: ready",
+                "❌ Second channel: entry 1, 3 of FALLBACK_URLS fails",
+            ],
+        ),
+    ],
+)
+def test_the_second_channel_is_shown_to_admins(second: SecondView, lines: list[str]) -> None:
+    told = answer(WELL, replace(STATUS.sender, second=second)).splitlines()
+    assert [line for line in told if "Second channel" in line] == lines
+    guest = answer(WELL, replace(STATUS.sender, second=second), user=GUEST)
+    assert "Second channel" not in guest
+
+
+def test_no_second_channel_is_not_worth_a_line() -> None:
+    assert "Second channel" not in answer(WELL)

@@ -65,6 +65,15 @@ async def test_a_refusal_is_a_reason_without_the_address(
     assert "secret-path-of-the-tests" not in said
 
 
+async def test_a_text_that_is_too_long_for_a_service_comes_in_parts(receiver: Receiver) -> None:
+    text = "\n".join(f"line {number} of many" for number in range(3_000))
+    assert await SecondChannel([receiver.address()]).send(0, text) == ""
+    assert len(receiver.texts) > 1
+    assert all(f"line {number} of many" in "".join(receiver.texts) for number in (0, 1500, 2999))
+    assert await SecondChannel([receiver.address() + "?overflow=truncate"]).send(0, text) == ""
+    assert "line 2999" not in receiver.texts[-1]
+
+
 async def test_nobody_there_is_a_reason(receiver: Receiver) -> None:
     channel = SecondChannel([receiver.address()])
     await receiver.go_down()
