@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import random
 import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -101,7 +102,7 @@ class Typist:
         return heard
 
 
-def _own(symbols: dict[int, tuple[str, ...]]) -> list[tuple[int, str]]:
+def _own(symbols: Mapping[int, Sequence[str]]) -> list[tuple[int, str]]:
     return [(chat, symbol) for chat, names in symbols.items() for symbol in names]
 
 
