@@ -25,7 +25,7 @@ from tests.app.program import ADMIN, Place, a_place
 from tests.app.test_health import page
 from tests.store.faulty_files import OK, WRITE, FaultyFiles, library
 
-HIGH, LOW = "0.00200000", "0.00010000"
+HIGH, OTHER = "0.00200000", 8
 FULL, READONLY = sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY
 BROKEN, WHOLE, MARK = "cannot be written", "can be written again", "ossible repeat"
 HOUR = 3_600_000_000_000  # ns
@@ -39,7 +39,8 @@ on_faulty_files = pytest.mark.skipif(
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     async with a_place(tmp_path) as made:
-        made.write_rules('{name: hot, symbols: "*USDT", when: "rate > 0.1%"}')
+        made.write_rules(f'{{name: hot, symbols: "*USDT", when: "rate > 0.1%", to: [{ADMIN}]}}')
+        made.telegram.add_chat(OTHER, "private", "Another admin")
         yield made
 
 
@@ -103,7 +104,7 @@ async def running(place: Place, store: SqlStore) -> AsyncIterator[Program]:
         stream=StreamSettings(place.venue.stream_url),
         rest_root=place.venue.rest_url,
         source=RulesSource(place.rules, named=True),
-        desk=Desk([ADMIN]),
+        desk=Desk([ADMIN, OTHER]),
     )
     stop = asyncio.Event()
     try:
@@ -138,8 +139,8 @@ def statuses(folder: Path) -> list[str]:
     return [status for (status,) in asked(folder, "SELECT DISTINCT status FROM outbox")]
 
 
-def texts(place: Place, words: str) -> list[str]:
-    return [message.text for message in place.telegram.to(ADMIN) if words in message.text]
+def texts(place: Place, words: str, chat_id: int = ADMIN) -> list[str]:
+    return [message.text for message in place.telegram.to(chat_id) if words in message.text]
 
 
 @on_faulty_files
@@ -184,6 +185,7 @@ async def test_whenever_the_database_fails_all_is_told_once(
     for symbol in ("ETHUSDT", "XRPUSDT"):
         assert len([text for text in texts(place, "Rule hot") if symbol in text]) == 1
     assert [len(texts(place, said)) for said in (BROKEN, WHOLE, MARK, "stored")] == [1, 1, 0, 0]
+    assert [BROKEN in text for text in texts(place, "", OTHER)] == [True, False]
     assert asked(tmp_path, "SELECT count(*) FROM watches") == [(1,)]
     assert statuses(tmp_path) == ["sent"]
 
