@@ -34,10 +34,10 @@ class MemoryOutbox:
     # -- changes ---------------------------------------------------------------------------
 
     def add(self, row: OutboxRow) -> bool:
-        """Stores a row whose key is new, with the next number."""
+        """Stores a row whose key is new, with the next number; one that is not uses it up too."""
+        number = next(self._ids)
         if row.key in self._numbers:
             return False
-        number = next(self._ids)
         passed = self._passed(row.chat_id) if row.kind is OutboxKind.REPLY else 0
         self._lanes[number] = order.lane(row.kind, passed)
         self._numbers[row.key] = number

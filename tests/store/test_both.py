@@ -19,9 +19,12 @@ from bot.store.port import Store
 from bot.store.records import (
     ChatRow,
     Commit,
+    Copied,
+    Held,
     OutboxKind,
     OutboxRow,
     OutboxStatus,
+    Pause,
     Sample,
     SavedState,
     StateKey,
@@ -43,17 +46,22 @@ states = st.builds(
 rows = st.builds(
     OutboxRow,
     key=st.integers(0, 500).map(str),
-    kind=st.sampled_from([*OutboxKind, OutboxKind.ALERT, OutboxKind.ALERT]),
+    kind=st.sampled_from([*OutboxKind, *[OutboxKind.ALERT] * 4, *[OutboxKind.REPLY] * 2]),
     chat_id=chat_ids,
-    topic=st.none(),
+    topic=st.none() | st.just(4),
     payload=st.just(b"{}"),
     created_at=times,
     rule_id=rule_ids,
     fingerprint=st.just("f1"),
     symbol=st.sampled_from("AB"),
     episode=st.integers(0, 1),
+    event=st.sampled_from(["fired", "resolved", ""]),
+    expires_at=st.none() | times,
     not_before=st.sampled_from([0, 0, 0, 30, 60]),
+    held=st.sampled_from([*[Held.NO] * 6, Held.FLAP, Held.PAUSE]),
 )
+pairs = st.tuples(chat_ids, rule_ids)
+pauses = st.builds(Pause, chat_ids, rule_ids, st.just("name"), times, st.just("notice"))
 chats = st.builds(
     ChatRow,
     chat_id=chat_ids,
@@ -83,6 +91,9 @@ commits = st.builds(
     facts=st.dictionaries(st.sampled_from("ab"), st.sampled_from("xy"), max_size=1),
     update_id=st.none() | st.integers(0, 9),
     at=times,
+    pauses=few(pauses, 1),
+    resumed=few(pairs, 1),
+    summed=few(st.integers(1, 40), 2),
 )
 
 
@@ -92,6 +103,13 @@ async def _look(store: Store) -> Any:
         await store.outbox_counts(),
         await store.next_due(50),
         await store.chat_rows(7, "file:hot", "A", 1),
+        [await store.pending(chat_id) for chat_id in (None, *CHATS)],
+        await store.held_counts(),
+        await store.flapping_rows(50),
+        await store.recent_sends(30),
+        await store.firings(1),
+        await store.uncopied(CHATS[:3], 5),
+        [await store.late_rows(chat_id, 40, 20) for chat_id in CHATS],
     )
 
 
@@ -135,17 +153,45 @@ class Stores(RuleBasedStateMachine):
         status=st.sampled_from(OutboxStatus),
         not_before=times,
         given=few(chats, 1),
+        added=few(rows, 1),
     )
     def settle(
-        self, data: st.DataObject, status: OutboxStatus, not_before: int, given: tuple[ChatRow, ...]
+        self,
+        data: st.DataObject,
+        status: OutboxStatus,
+        not_before: int,
+        given: tuple[ChatRow, ...],
+        added: tuple[OutboxRow, ...],
     ) -> None:
+        sent_at = not_before if status is OutboxStatus.SENT else None
+        outcomes = [
+            msgspec.structs.replace(row, status=status, not_before=not_before, sent_at=sent_at)
+            for row in self._some_leased(data)
+        ]
+        self.same(lambda store: store.settle(outcomes, given, added))
+
+    @rule(data=st.data(), added=few(rows, 1))
+    def bury(self, data: st.DataObject, added: tuple[OutboxRow, ...]) -> None:
+        given = self._some_leased(data)
+        self.same(lambda store: store.bury(given, "late", added))
+
+    def _some_leased(self, data: st.DataObject) -> list[OutboxRow]:
         size = len(self.leased)
         chosen = data.draw(st.lists(st.sampled_from(range(size)), max_size=4)) if size else []
-        outcomes = [
-            msgspec.structs.replace(self.leased[n], status=status, not_before=not_before)
-            for n in chosen
-        ]
-        self.same(lambda store: store.settle(outcomes, given))
+        return [self.leased[n] for n in chosen]
+
+    @rule(chat_id=chat_ids, now=times, before=times)
+    def bury_late(self, chat_id: int, now: int, before: int) -> None:
+        late = self.same(lambda store: store.late_rows(chat_id, now, before))
+        self.same(lambda store: store.bury(late, "late"))
+
+    @rule(now=times)
+    def hasten(self, now: int) -> None:
+        self.same(lambda store: store.hasten(now))
+
+    @rule(ids=few(st.integers(1, 40), 3), copied=st.sampled_from(Copied))
+    def copy(self, ids: tuple[int, ...], copied: Copied) -> None:
+        self.same(lambda store: store.mark_copied(ids, copied))
 
     @rule(old=chat_ids, new=chat_ids)
     def move(self, old: int, new: int) -> None:
