@@ -113,6 +113,8 @@ class Anything:
                 )
                 inner = f"<{tag}>{inner}</{tag.partition(' ')[0]}>"
             pieces.append(inner)
+        if self.dice.random() < 0.02:  # more bytes than letters
+            pieces += ['<a href="https://example.org/?a&amp;b">' + "<b>🚀</b></a>"] * 900
         return "".join(pieces) + "."
 
 
@@ -237,11 +239,13 @@ def follows(whole: str, parts: Sequence[str]) -> None:
 def is_cut_off(whole: str, at: int) -> bool:
     """Whether a mark stands apart from a letter that it could have gone with."""
     run = at
-    while run and unicodedata.category(whole[run - 1])[0] == "M":
+    while run and is_mark(whole[run - 1]):
         run -= 1
-    if whole[run - 1] in " \n" or at - run > 200:
-        return False
-    return unicodedata.category(whole[at])[0] == "M"
+    return is_mark(whole[at]) and whole[run - 1] not in " \n" and at - run < 200
+
+
+def is_mark(letter: str) -> bool:
+    return letter == "\u200d" or unicodedata.category(letter)[0] == "M"
 
 
 def squeeze(text: str) -> str:
