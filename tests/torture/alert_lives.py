@@ -17,8 +17,9 @@ from bot.app.run import Program
 from bot.market.inbox import Received
 from bot.notify.channel import Written
 from tests.doubles.telegram_html import parse_html
+from tests.torture.clocks import Clocks
 from tests.torture.ledger import copies_in
-from tests.torture.lives import Clocks, Life, Lives, Moment, Place, Say, doubts_of
+from tests.torture.lives import Life, Lives, Moment, Place, Say, doubts_of
 from tests.torture.swings import ADMIN, MINUTE, Step, Swings, tick, write_rules
 
 LATER = MINUTE  # by which the clock goes on between two lives

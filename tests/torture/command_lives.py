@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bot.app.run import Program
 from bot.notify.channel import Written
-from tests.torture.lives import Clocks, Life, Lives, Moment, Place, Say, doubts_of
+from tests.torture.clocks import Clocks
+from tests.torture.lives import Life, Lives, Moment, Place, Say, doubts_of
 from tests.torture.typists import ADMIN
 
 LATER = 60_000  # ms by which the clock goes on between two lives

@@ -13,13 +13,11 @@ import json
 import os
 import random
 import select
-import selectors
 import signal
 import sqlite3
 import ssl
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +35,7 @@ from bot.notify.channel import Outcome, Written
 from bot.notify.notifier import Settings as NotifierSettings
 from bot.store.records import ChatRow, Commit, Committed, OutboxRow
 from bot.store.sql import SqlStore
+from tests.torture.clocks import Clocks, real_monotonic, run_fast
 
 Word = tuple[Any, ...]  # what it is, and what it is about
 Say = Callable[..., None]
@@ -44,41 +43,6 @@ Describe = Callable[[int, int | None, Written], Any]  # of a message, for the wo
 NOWHERE = "127.0.0.1:9"  # where no market is: the ticks come from elsewhere
 LONGEST = 4.0  # starts: a life whose moment does not come
 DAY = 86_400_000  # ms
-SPEED = 50  # of time in a life: the pauses that limits ask for outlast all else there
-_monotonic, _time_ns, _gettime = time.monotonic, time.time_ns, time.clock_gettime
-
-
-class Clocks:
-    """This process's clocks and those of its forks: fast, and set forward between two lives."""
-
-    def __init__(self) -> None:
-        self.ahead = 0  # ms that were passed over
-        begun, wall = _monotonic(), _time_ns()
-
-        def passed() -> float:
-            return (_monotonic() - begun) * SPEED
-
-        time.monotonic = lambda: begun + passed()
-        time.time_ns = lambda: wall + round(passed() * 1e9) + self.ahead * 1_000_000
-        time.time = lambda: time.time_ns() / 1e9
-        time.clock_gettime = lambda _: begun + passed()  # of those that are steady
-
-    def now(self) -> int:
-        """The time in ms since 1970."""
-        return time.time_ns() // 1_000_000
-
-
-class FastSelector(selectors.DefaultSelector):
-    """Waits as long as the fast clock says."""
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        return super().select(timeout / SPEED if timeout else timeout)
-
-
-def run_fast(work: Coroutine[Any, Any, None]) -> None:
-    """`asyncio.run` by the fast clock."""
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(FastSelector())) as runner:
-        runner.run(work)
 
 
 class SpokenStore(SqlStore):
@@ -282,14 +246,14 @@ class _Listener:
         self._reader = reader
         self._moment = moment
         self._left = moment.count
-        self._began = _monotonic()
+        self._began = real_monotonic()
         self._until = self._began + (moment.longest if moment.word else moment.delay)
         self._start: float | None = None
         self._text = b""
         self._words: list[Word] = []
 
     def wait(self) -> None:
-        while (left := self._until - _monotonic()) > 0:
+        while (left := self._until - real_monotonic()) > 0:
             if select.select([self._reader], [], [], left)[0] and not self._hear():
                 return
 
@@ -306,11 +270,11 @@ class _Listener:
             word = tuple(json.loads(line))
             self._words.append(word)
             if word[0] == "ready":
-                self._start = _monotonic() - self._began
+                self._start = real_monotonic() - self._began
             if word[0] == self._moment.word and self._left:
                 self._left -= 1
                 if not self._left:
-                    self._until = _monotonic() + self._moment.delay
+                    self._until = real_monotonic() + self._moment.delay
         return bool(heard)
 
 
