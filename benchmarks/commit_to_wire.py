@@ -8,74 +8,29 @@ import argparse
 import asyncio
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the doubles of the tests
 
-from bot.notify.bot_api import BotApi
-from bot.notify.item import Reader
-from bot.notify.notifier import Notifier
 from bot.notify.payload import outbox_row_for
 from bot.rules.rule import Target
-from bot.store.records import ChatRow, Commit
-from bot.store.sql import SqlStore
 from tests.doubles.telegram import TelegramDouble
 from tests.notify.events import event
+from tests.torture.office import an_office, wall
 
 PAUSE = 0.05  # s between commits: below the overall limit of messages a second
 
 
-class Quiet:
-    """Chats that nobody has settings for, in a program without faults."""
-
-    def reader(self, chat_id: int) -> Reader:  # noqa: ARG002 - all are alike
-        return Reader()
-
-    def row(self, chat_id: int) -> ChatRow:
-        return ChatRow(chat_id)
-
-    def changed(self, row: ChatRow) -> None:
-        raise AssertionError(row)
-
-    async def move(self, old: int, new: int) -> None:
-        raise AssertionError(old, new)
-
-    def is_on(self, rule_id: str, symbol: str, episode: int) -> bool:
-        raise AssertionError(rule_id, symbol, episode)
-
-    def raised(self, kind: str, text: str) -> None:  # noqa: ARG002 - the text says it
-        raise AssertionError(text)
-
-    def cleared(self, kind: str) -> None:
-        """There was none."""
-
-
-def now() -> int:
-    return time.time_ns() // 1_000_000
-
-
 async def waits(count: int, folder: Path) -> list[float]:
     """Seconds from the end of each commit to its request, sorted."""
-    store, quiet = SqlStore(f"sqlite:///{folder}/bot.db"), Quiet()
-    await store.open()
-    async with TelegramDouble() as telegram:
-        api = BotApi(telegram.token, telegram.url)
-        notifier = Notifier(store, api, quiet, quiet, now)
-        await notifier.start()
-        found = []
+    found = []
+    async with TelegramDouble() as telegram, an_office(folder, telegram) as office:
         for chat_id in range(1, count + 1):
             telegram.add_chat(chat_id, "private")
-            row = outbox_row_for(event(), Target(chat_id), now())
-            await store.commit(Commit(outbox=(row,)))
-            committed = time.monotonic()
-            notifier.wake()
+            committed = await office.commit(outbox_row_for(event(), Target(chat_id), wall()))
             await telegram.wait_for(lambda: telegram.to(chat_id), 30)  # noqa: B023 - awaited here
             found.append(telegram.to(chat_id)[0].at - committed)
             await asyncio.sleep(PAUSE)
-        await notifier.stop(1)
-        await api.close()
-    await store.close()
     return sorted(found)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def wall() -> int:
 
 @dataclass
 class Office:
-    """One life of the sending half; `drained` waits until nothing waits."""
+    """One life of the sending half. Its notifier drains each second of the real clock."""
 
     store: SqlStore
     notifier: Notifier
@@ -79,13 +79,16 @@ class Office:
 
 @contextlib.asynccontextmanager
 async def an_office(
-    folder: Path, telegram: TelegramDouble, settings: Settings | None = None
+    folder: Path,
+    telegram: TelegramDouble,
+    settings: Settings | None = None,
+    clock: Callable[[], int] = wall,
 ) -> AsyncIterator[Office]:
-    """A start and an end as sudden as a kill: what is under way is cut off, nothing is released."""
+    """A start and an end as sudden as a kill: what is under way is cut off."""
     store, quiet = SqlStore(f"sqlite:///{folder}/bot.db"), Quiet()
     await store.open()
     api = BotApi(telegram.token, telegram.url)
-    notifier = Notifier(store, api, quiet, quiet, wall, settings)
+    notifier = Notifier(store, api, quiet, quiet, clock, settings)
     await notifier.start()
     ticking = asyncio.create_task(_tick(notifier))
     try:
