@@ -19,6 +19,7 @@ from bot.store.port import StoreError
 
 _log = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0  # s between polls that fail
+_LONGEST_AWAY = 8.0  # s between polls that reach nobody: its return is soon noticed
 _OVERTIME = 10.0  # s beyond its long poll after which a request counts as stuck
 _CALM = 60.0  # s of polls without a conflict after which the other program counts as gone
 CONFLICT = "conflict"  # another program, or a webhook, gets the updates
@@ -188,7 +189,8 @@ class Router:
             self._told[kind] = words
             self._on_fault(kind, words)
         times = self._conflicts if kind == CONFLICT else self._failures
-        pause = min(_FIRST_PAUSE * 2 ** min(times - 1, 10), _LONGEST_PAUSE)
+        longest = _LONGEST_AWAY if kind == UNREACHABLE else _LONGEST_PAUSE
+        pause = min(_FIRST_PAUSE * 2 ** min(times - 1, 10), longest)
         await self._sleep(max(pause, wait or 0.0))
 
     def _over(self, *kinds: str) -> None:
