@@ -1,6 +1,7 @@
 """New rows of the outbox: their lanes, and whether they are held from the beginning."""
 
 from collections.abc import Collection, Iterable, Iterator
+from itertools import groupby
 
 import msgspec
 from sqlalchemy import func, select, text
@@ -15,32 +16,22 @@ from bot.store.transaction import Transaction
 
 def add_rows(transaction: Transaction, rows: Collection[OutboxRow]) -> int:
     """Stores rows whose keys are new; numbers follow the order given. Returns how many."""
-    if not rows:
-        return 0
     paused = paused_in(transaction, {row.chat_id for row in rows})
+
+    def values(lot: Iterable[OutboxRow], passed: int = 0) -> Iterator[Row]:
+        for row in lot:
+            held = order.held(row, paused=(row.chat_id, row.rule_id) in paused)
+            yield _values(held, order.lane(row.kind, passed))
+
     added = 0
-    queued: list[OutboxRow] = []
-    for row in rows:
-        if row.kind is OutboxKind.REPLY:  # its lane depends on what came before it
-            added += _insert(transaction, queued, paused)
-            queued = []
-            lane = order.lane(row.kind, _passed(transaction, row.chat_id))
-            added += transaction.insert_new(outbox, [_values(row, lane)])
+    for kind, lot in groupby(rows, key=lambda row: row.kind):
+        if kind is OutboxKind.REPLY:  # its lane depends on what came before it
+            for row in lot:
+                passed = _passed(transaction, row.chat_id)
+                added += transaction.insert_new(outbox, values([row], passed))
         else:
-            queued.append(row)
-    return added + _insert(transaction, queued, paused)
-
-
-def _insert(
-    transaction: Transaction, rows: Iterable[OutboxRow], paused: Collection[tuple[int, str]]
-) -> int:
-    return transaction.insert_new(outbox, _held_values(rows, paused))
-
-
-def _held_values(rows: Iterable[OutboxRow], paused: Collection[tuple[int, str]]) -> Iterator[Row]:
-    for row in rows:
-        held = order.held(row, paused=(row.chat_id, row.rule_id) in paused)
-        yield _values(held, order.lane(row.kind))
+            added += transaction.insert_new(outbox, values(lot))
+    return added
 
 
 def _values(row: OutboxRow, lane: int) -> Row:

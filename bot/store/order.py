@@ -99,13 +99,10 @@ def held(row: OutboxRow, *, paused: bool) -> OutboxRow:
 
     What the next summary tells of stays held for that.
     """
-    waits = row.kind is OutboxKind.ALERT and row.status in (
-        OutboxStatus.NEW,
-        OutboxStatus.UNCERTAIN,
-    )
-    if not waits or row.held is Held.FLAP:
+    if row.held is Held.FLAP:
         return row
-    reason = Held.PAUSE if paused else Held.NO
+    waits = row.status in (OutboxStatus.NEW, OutboxStatus.UNCERTAIN)
+    reason = Held.PAUSE if paused and waits and row.kind is OutboxKind.ALERT else Held.NO
     return row if row.held is reason else msgspec.structs.replace(row, held=reason)
 
 

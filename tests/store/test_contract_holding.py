@@ -139,8 +139,11 @@ async def test_a_lease_waits_for_what_is_under_way_also_where_it_would_be_held(
     assert await take(store) == []
 
 
-async def test_a_row_that_is_given_as_held_for_a_pause_is_not_without_one(store: Store) -> None:
-    await put(store, row(held=Held.PAUSE))
+@pytest.mark.parametrize("kind", OutboxKind)
+async def test_a_row_that_is_given_as_held_for_a_pause_is_not_without_one(
+    store: Store, kind: OutboxKind
+) -> None:
+    await put(store, row(kind=kind, held=Held.PAUSE))
     assert len(await take(store)) == 1
 
 
