@@ -113,9 +113,11 @@ class Router:
 
     async def _poll(self) -> Sequence[Mapping[str, Any]]:
         """The next updates; none after a fault, which is waited out here."""
+        # After a failure the server is not to wait for an update: that it answers is news enough.
+        seconds = 0 if self._failures and not self._conflicts else self._poll_seconds
         try:
             updates = await watched(
-                self._api.get_updates(self._offset, self._poll_seconds),
+                self._api.get_updates(self._offset, seconds),
                 self._patience,
                 self._clock,
             )
