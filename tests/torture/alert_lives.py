@@ -9,6 +9,7 @@ import json
 import logging
 import random
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tests.doubles.telegram_html import parse_html
 from tests.torture.clocks import Clocks
 from tests.torture.ledger import copies_in
 from tests.torture.lives import Life, Lives, Moment, Place, Say, doubts_of
-from tests.torture.swings import ADMIN, MINUTE, Step, Swings, tick, write_rules
+from tests.torture.swings import ADMIN, CHATS, MINUTE, OF_SYMBOL, Step, Swings, tick, write_rules
 
 LATER = MINUTE  # by which the clock goes on between two lives
 MUCH_LATER = 10 * MINUTE  # and between two of the last ones: whatever waits is due then
@@ -53,15 +54,21 @@ class Feed:
         self._clocks = clocks
         self._chance = chance
         self._last = 0
+        self._waiting: Counter[int] = Counter()  # alerts, by chat
 
     async def go_on(self, program: Program, say: Say) -> None:
         """What was cut off first; then how all stands, which is no news; then new steps."""
         await self._begin(program, say)
+        for chat_id in CHATS:
+            self._waiting[chat_id] = await program.wiring.store.pending(chat_id)
         while True:
-            steps = self._swings.choose(self._chance, self._clocks.now())
+            steps = self._swings.choose(self._chance, self._clocks.now(), self._waiting)
             if steps:
                 await self._bring(program, say, steps)
                 self._swings.take(steps, self._last)
+                self._waiting.update(
+                    chat for step in steps for chat, _ in OF_SYMBOL[step.symbol].to
+                )
             await asyncio.sleep(self._chance.uniform(0, 1.5))
 
     async def end(self, program: Program, say: Say) -> None:

@@ -6,6 +6,7 @@ told follows from the steps alone.
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ SPACING = 24 * MINUTE  # between two steps of a symbol: what fires too often is 
 REPEAT = 60 * MINUTE  # of the rules that remind
 MARGIN = 10_000  # ms
 FUNDING_EVERY = 8 * 60 * MINUTE
+MUCH = 8  # alerts that wait in a chat; a table shows 20 rows, and the others behind a button
 LINES = 100  # in the note of the rule that talks too much
 
 Address = tuple[int, int | None]  # chat and topic
@@ -114,9 +116,13 @@ class Swings:
     batches: list[list[Step]] = field(default_factory=list)
     pending: list[Step] = field(default_factory=list)  # perhaps decided on
 
-    def choose(self, chance: random.Random, now: int) -> list[Step]:
-        """Steps that may follow now: a few of any symbols, or several of one rule."""
-        rules = RULES if chance.random() < 0.7 else (chance.choice(RULES),)
+    def choose(self, chance: random.Random, now: int, waiting: Mapping[int, int]) -> list[Step]:
+        """Steps that may follow now: a few of any symbols, or several of one rule.
+
+        None for chats in which much is `waiting` already.
+        """
+        free = [rule for rule in RULES if all(waiting[chat] < MUCH for chat, _ in rule.to)]
+        rules = free if chance.random() < 0.7 or not free else [chance.choice(free)]
         ready = [name for rule in rules for name in rule.symbols if self.due[name] <= now]
         most = chance.choice((1, 1, 2, 3)) if len(rules) > 1 else 6
         names = chance.sample(ready, min(len(ready), most))
