@@ -158,7 +158,7 @@ async def test_two_hours_without_telegram_are_one_line_however_much_waits(outage
     desk.wire.mode = outage
     for minute in range(120):
         await desk.tell(desk.alert(event(f"S{minute}USDT")))
-        desk.around.skipped += MINUTE
+        desk.skip(MINUTE)
         if minute % 30 == 29:  # another start
             desk.around.skipped += desk.settings.lease
             desk.started()
@@ -202,7 +202,7 @@ async def test_all_that_was_decided_is_sent_or_counted(seed: int) -> None:
     desk = Desk(Wire())
     for number in range(150):
         await desk.tell(*eventful(desk, chance, number))
-        desk.around.skipped += chance.choice([100, MINUTE, 3 * MINUTE])
+        desk.skip(chance.choice([100, MINUTE, 3 * MINUTE]))
         if chance.random() < 0.05:
             desk.wire.mode = chance.choice(["", "later", "doubtful", "doubtful+"])
         if chance.random() < 0.03:  # another start
