@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from bot.alerts.lifecycle import State
-from bot.store import merge, order
+from bot.store import memory_looking, merge, order
 from bot.store.memory_outbox import MemoryOutbox
 from bot.store.records import (
     ChatRow,
@@ -208,51 +208,16 @@ class MemoryStore:
     # -- looking ---------------------------------------------------------------------------
 
     async def late_rows(self, chat_id: int, now: int, before: int) -> list[OutboxRow]:
-        alerts = [row for row in self._outbox.queue(chat_id) if row.kind is OutboxKind.ALERT]
-        late = {row.id for row in alerts if order.too_late(row, now, before)}
-        fired = {
-            (row.rule_id, row.symbol, row.episode)
-            for row in alerts
-            if row.id in late and row.event == "fired"
-        }
-        return [
-            row
-            for row in alerts
-            if row.id in late or (row.rule_id, row.symbol, row.episode) in fired
-        ]
+        return memory_looking.late_rows(self._outbox, chat_id, now, before)
 
     async def recent_sends(self, since: int) -> list[RecentSend]:
-        rows = [
-            (row.sent_at, row)
-            for row in self._outbox.rows.values()
-            if row.sent_at is not None and row.sent_at >= since
-        ]
-        messages: dict[tuple[int, int, int | None, int], set[str]] = {}
-        for at, row in sorted(rows, key=lambda sent: (sent[0], sent[1].id)):
-            alert = row.kind is OutboxKind.ALERT
-            key = row.chat_id, at, row.message_id, 0 if alert else row.id
-            messages.setdefault(key, set()).add(row.rule_id if alert else "")
-        return [
-            RecentSend(chat_id, at, "".join(rules) if len(rules) == 1 else "")
-            for (chat_id, at, *_), rules in messages.items()
-        ]
+        return memory_looking.recent_sends(self._outbox, since)
 
     async def firings(self, since: int) -> list[Firing]:
-        found = {
-            (row.episode, row.rule_id, row.symbol)
-            for row in self._outbox.rows.values()
-            if row.event == "fired" and row.episode >= since
-        }
-        return [Firing(rule_id, symbol, episode) for episode, rule_id, symbol in sorted(found)]
+        return memory_looking.firings(self._outbox, since)
 
     async def flapping_rows(self, before: int) -> list[OutboxRow]:
-        whose: dict[tuple[object, ...], list[OutboxRow]] = {}
-        for row in self._outbox.all_held():
-            if row.held is Held.FLAP:
-                key = row.chat_id, row.topic, row.rule_id, row.symbol
-                whose.setdefault(key, []).append(row)
-        due = [rows for rows in whose.values() if min(row.created_at for row in rows) < before]
-        return sorted((row for rows in due for row in rows), key=lambda row: row.id)
+        return memory_looking.flapping_rows(self._outbox, before)
 
     async def held_counts(self) -> dict[tuple[int, str], int]:
         held = self._outbox.all_held()
@@ -262,14 +227,7 @@ class MemoryStore:
         return self._outbox.of_key(key)
 
     async def uncopied(self, chat_ids: Sequence[int], limit: int) -> list[OutboxRow]:
-        kinds = (OutboxKind.ALERT, OutboxKind.NOTICE)
-        found = [
-            row
-            for chat_id in set(chat_ids)
-            for row in self._outbox.queue(chat_id)
-            if row.kind in kinds and row.copied is not Copied.DONE
-        ]
-        return sorted(found, key=lambda row: row.id)[:limit]
+        return memory_looking.uncopied(self._outbox, chat_ids, limit)
 
     async def chat_rows(
         self, chat_id: int, rule_id: str, symbol: str, episode: int
@@ -281,15 +239,7 @@ class MemoryStore:
         return self._outbox.episode(rule_id, symbol, episode)
 
     async def message_rows(self, chat_id: int, row_id: int) -> list[OutboxRow]:
-        alerts = {
-            row.id: row
-            for row in self._outbox.rows.values()
-            if row.chat_id == chat_id and row.kind is OutboxKind.ALERT
-        }
-        message_id = alerts[row_id].message_id if row_id in alerts else None
-        if message_id is None:
-            return []
-        return [row for row in alerts.values() if row.message_id == message_id]
+        return memory_looking.message_rows(self._outbox, chat_id, row_id)
 
     async def pending(self, chat_id: int | None = None) -> int:
         lengths = self._outbox.queue_lengths()
