@@ -54,7 +54,7 @@ async def test_a_power_cut_loses_nothing_that_was_committed(
     ("every", "alerts", "share"),
     [
         (3, 8, 0.03),
-        pytest.param(2, 60, 0.2, marks=[pytest.mark.torture, pytest.mark.timeout(3_600)]),
+        pytest.param(2, 60, 0.05, marks=[pytest.mark.torture, pytest.mark.timeout(3_600)]),
     ],
 )
 async def test_a_commit_that_is_repeated_after_its_sync_failed_is_as_safe(
