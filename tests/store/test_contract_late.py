@@ -14,7 +14,8 @@ BEFORE = 5_000  # what is created before is too late; NOW is later
 
 
 def young(**changes: Any) -> OutboxRow:
-    return row(**{"created_at": BEFORE, "symbol": "ETHUSDT"} | changes)
+    fresh: dict[str, Any] = {"created_at": BEFORE, "symbol": "ETHUSDT"}
+    return row(**fresh | changes)
 
 
 @pytest.mark.parametrize(

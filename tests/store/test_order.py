@@ -1,7 +1,7 @@
 """Random lives of the rows of two chats: nothing is lost, and nothing goes before its turn."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +14,11 @@ from tests.store.build import again, row, sent, uncertain
 CHATS, RULES = (1, 2), ("file:hot", "file:cold")
 KINDS = [*[OutboxKind.ALERT] * 4, *[OutboxKind.REPLY] * 4, OutboxKind.NOTICE]
 WAITS = (OutboxStatus.NEW, OutboxStatus.LEASED, OutboxStatus.UNCERTAIN)
+OUTCOMES: dict[str, Callable[[OutboxRow, int], OutboxRow]] = {
+    "sent": sent,
+    "again": again,
+    "uncertain": uncertain,
+}
 
 Pair = tuple[int, str]
 pairs = st.tuples(st.sampled_from(CHATS), st.sampled_from(RULES))
@@ -92,9 +97,7 @@ class Life:
 
     async def settle(self, outcome: str, count: int) -> None:
         rows, self.leased = self.leased[:count], self.leased[count:]
-        make = {"sent": sent, "again": again, "uncertain": uncertain}[outcome]
-        at = self.now + 5
-        await self.store.settle([make(one, at) for one in rows])
+        await self.store.settle([OUTCOMES[outcome](one, self.now + 5) for one in rows])
 
     async def send(self, times: int, _: None) -> None:
         for _number in range(times):

@@ -75,14 +75,14 @@ def first_version(path: Path) -> None:
         ("leased", "reply", 0, 10, b"{}", "leased", 0, 0, None),
         ("reply", "reply", 0, 7, b"{}", "new", 0, 0, None),
     ]
-    connection = sqlite3.connect(path)
-    connection.executemany(
+    file = sqlite3.connect(path)
+    file.executemany(
         "INSERT INTO outbox (key, kind, lane, chat_id, payload, status, doubtful, not_before,"
         " message_id, created_at, rule_id, fingerprint, symbol, episode, attempts, lease_until,"
         " error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 5, 'file:hot', 'f1', 'BTCUSDT', 900, 1, 0, '')",
         rows,
     )
-    connection.executescript(
+    file.executescript(
         "INSERT INTO chats VALUES (7, 'private', 'me', '', 'UTC', 0, '', 0, 3);"
         "INSERT INTO watches VALUES (7, 2, NULL, 'line', 1, 99);"
         "INSERT INTO facts VALUES ('a', 'b');"
@@ -91,7 +91,7 @@ def first_version(path: Path) -> None:
         " GROUP BY chat_id;"
         "UPDATE turns SET first_id = 8 WHERE chat_id = 7;"
     )
-    connection.close()
+    file.close()
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ async def everything_asked(store: Store) -> None:
     flap = row(held=Held.FLAP)
     watch = Watch(8, None, 1, "line", 1, 99)
     await store.commit(Commit(outbox=(row(), row(8), flap), pauses=(PAUSE,), watches=(watch,)))
-    leased = await store.lease(1, 2, 9)
+    leased = list(await store.lease(1, 2, 9))
     await store.commit(
         Commit(
             ended=(KEY, StateKey("file:cold", "f1", "")),

@@ -3,18 +3,19 @@
 import asyncio
 import sqlite3
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
 from bot.store.dialect import Sqlite, open_file
-from bot.store.records import (
-    Commit,
-)
+from bot.store.records import Commit, Pause, SavedState, StateKey
 from bot.store.sql import SqlStore
-from tests.store.build import KEY, row, sent
+from tests.store.build import FIRING, KEY, row, sent
 from tests.store.sqlite_file import EVERYTHING, ask
+
+PAUSE = Pause(7, "file:hot", "hot", 1, "n")
 
 # --- the connection
 
@@ -152,3 +153,66 @@ async def test_closing_finishes_what_was_asked_for(url: str) -> None:
     await store.open()
     assert await store.pending() == 2
     await store.close()
+
+
+# --- what is held
+
+
+async def test_an_alert_of_a_paused_rule_is_held_by_the_next_program(url: str) -> None:
+    store = SqlStore(url)
+    await store.open()
+    await store.commit(Commit(outbox=(row(), row(8))))
+    await store.lease(10, 1_000_000, 9)
+    await store.commit(Commit(pauses=(PAUSE,)))
+    await store.close()
+
+    await store.open()
+    assert [r.chat_id for r in await store.lease(11, 20, 9)] == [8]
+    assert await store.held_counts() == {(7, "file:hot"): 1}
+    await store.commit(Commit(resumed=((7, "file:hot"),)))
+    assert [(r.chat_id, r.doubtful) for r in await store.lease(12, 20, 9)] == [(7, True)]
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "held", "pending"),
+    [
+        (Commit(), 0, 1),
+        (Commit(pauses=(PAUSE,)), 1, 0),
+        (Commit(ended=(KEY,)), 0, 0),
+    ],
+    ids=["nothing", "paused", "ended"],
+)
+async def test_a_lease_that_is_taken_back_meets_what_was_decided_meanwhile(
+    sqlite: SqlStore, meanwhile: Commit, held: int, pending: int
+) -> None:
+    await sqlite.commit(Commit(outbox=(row(),)))
+    gate = threading.Event()
+    blocked = asyncio.create_task(sqlite._submit(gate.wait))
+    lease = asyncio.create_task(sqlite.lease(30, 1_000_000, 9))
+    decided = asyncio.create_task(sqlite.commit(meanwhile))
+    await asyncio.sleep(0)  # all are with the thread, in this order
+    lease.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await lease
+    gate.set()
+    await asyncio.gather(blocked, decided)
+    assert sum((await sqlite.held_counts()).values()) == held
+    assert await sqlite.pending() == pending
+    assert len(await sqlite.lease(30, 40, 9)) == pending
+
+
+# --- much at once
+
+
+async def test_a_large_commit_does_not_stand_in_memory_a_second_time(sqlite: SqlStore) -> None:
+    rows = tuple(row(n % 50, payload=bytes(700)) for n in range(3_000))
+    states = tuple(
+        SavedState(StateKey(each.rule_id, "f1", f"S{n}USDT"), FIRING) for n, each in enumerate(rows)
+    )
+    await sqlite.commit(Commit(outbox=rows[:1], states=states[:1]))  # what is made once is made
+    tracemalloc.start()
+    await sqlite.commit(Commit(outbox=rows, states=states))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3_000_000  # a dict for each would be more than twice that
