@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import closing
 
-from sqlalchemy import select, text, update
+from sqlalchemy import bindparam, select, text, update
 
 from bot.store import merge, order
 from bot.store.adding import add_rows
@@ -12,18 +12,22 @@ from bot.store.records import ChatRow, Copied, OutboxRow
 from bot.store.schema import PUT_OFF, chats, leased, outbox, turns
 from bot.store.transaction import LEASE, Transaction, chunks, dicts, plan, write
 
+_DUE = (
+    select(turns.c.chat_id)
+    .where(turns.c.due_at <= bindparam("now"))
+    .order_by(turns.c.first_id)
+    .limit(bindparam("enough"))
+)
+_THESE = select(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
+
 
 def lease(
     transaction: Transaction, now: int, until: int, limit: int, busy_chats: frozenset[int]
 ) -> list[tuple[OutboxRow, OutboxRow]]:
     """The claimed rows, each as it was and as it is now."""
     plan(transaction, hold_lapsed(transaction, now))
-    due = transaction.connection.scalars(
-        select(turns.c.chat_id)
-        .where(turns.c.due_at <= now)
-        .order_by(turns.c.first_id)
-        .limit(limit + len(busy_chats))  # enough: each chat that is not busy yields a row
-    ).all()
+    enough = limit + len(busy_chats)  # each chat that is not busy yields a row
+    due = transaction.connection.scalars(_DUE, {"now": now, "enough": enough}).all()
     claimed: list[tuple[OutboxRow, OutboxRow]] = []
     for chat_id in due:
         if len(claimed) < limit and chat_id not in busy_chats:
@@ -125,5 +129,4 @@ def abandon_leases(transaction: Transaction) -> None:
 
 def _stored(transaction: Transaction, ids: Sequence[int]) -> dict[int, OutboxRow]:
     """The rows with these ids, which are a chunk at most."""
-    query = select(outbox).where(outbox.c.id.in_(ids))
-    return {row.id: row for row in transaction.records(OutboxRow, query)}
+    return {row.id: row for row in transaction.records(OutboxRow, _THESE, {"ids": ids})}

@@ -4,10 +4,11 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
@@ -167,15 +168,24 @@ class Sqlite:
         return f"The database {self.path} {words} ({cause})"
 
     def insert_new(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
-        statement = sqlite.insert(table).on_conflict_do_nothing()
         options = {"preserve_rowcount": True}
-        return connection.execute(statement, rows, execution_options=options).rowcount
+        return connection.execute(_insert_new(table), rows, execution_options=options).rowcount
 
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-        statement = sqlite.insert(table)
-        keys = list(table.primary_key)
-        values = {c.name: statement.excluded[c.name] for c in table.columns if c not in keys}
-        connection.execute(statement.on_conflict_do_update(keys, set_=values), rows)
+        connection.execute(_upsert(table), rows)
+
+
+@cache  # to build a statement takes longer than to execute it
+def _insert_new(table: Table) -> Insert:
+    return sqlite.insert(table).on_conflict_do_nothing()
+
+
+@cache
+def _upsert(table: Table) -> Insert:
+    statement = sqlite.insert(table)
+    keys = list(table.primary_key)
+    values = {c.name: statement.excluded[c.name] for c in table.columns if c not in keys}
+    return statement.on_conflict_do_update(keys, set_=values)
 
 
 def database(url: str) -> Database:

@@ -1,8 +1,9 @@
 """Rules that are paused in a chat, and the alerts that are held for it."""
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import BindParameter, bindparam, delete, select, update
 
 from bot.store import order
 from bot.store.records import Held, OutboxKind, OutboxRow, OutboxStatus, Pause
@@ -11,14 +12,30 @@ from bot.store.transaction import Transaction, chunks, dicts, write
 
 Pair = tuple[int, str]  # chat and rule id
 
+_THESE: BindParameter[Any] = bindparam("chats", expanding=True)
+_PAUSED_IN = select(pauses.c.chat_id, pauses.c.rule_id).where(pauses.c.chat_id.in_(_THESE))
+_DUE_WITH_PAUSES = (
+    select(pauses.c.chat_id)
+    .join_from(pauses, turns, turns.c.chat_id == pauses.c.chat_id)
+    .where(turns.c.due_at <= bindparam("now"))  # no lease of such a chat is under way any more
+    .distinct()
+)
+_PAUSED_AND_LEASED = (
+    select(outbox)
+    .join(
+        pauses,
+        (pauses.c.chat_id == outbox.c.chat_id) & (pauses.c.rule_id == outbox.c.rule_id),
+    )
+    .where(leased(), outbox.c.chat_id.in_(_THESE), outbox.c.kind == OutboxKind.ALERT)
+)
+
 
 def paused_in(transaction: Transaction, chat_ids: Collection[int]) -> set[Pair]:
     """What is paused in these chats."""
-    query = select(pauses.c.chat_id, pauses.c.rule_id)
     return {
         (row.chat_id, row.rule_id)
         for ids in chunks(sorted(chat_ids))
-        for row in transaction.rows(query.where(pauses.c.chat_id.in_(ids)))
+        for row in transaction.rows(_PAUSED_IN, {"chats": ids})
     }
 
 
@@ -67,23 +84,11 @@ def hold(transaction: Transaction, chat_id: int) -> None:
 
 def hold_lapsed(transaction: Transaction, now: int) -> set[int]:
     """Holds alerts of paused rules whose lease has lapsed; the chats of those."""
-    columns = outbox.c
-    due = (
-        select(pauses.c.chat_id)
-        .join_from(pauses, turns, turns.c.chat_id == pauses.c.chat_id)
-        .where(turns.c.due_at <= now)  # no lease of such a chat is under way any more
-        .distinct()
-    )
-    of_pause = (pauses.c.chat_id == columns.chat_id) & (pauses.c.rule_id == columns.rule_id)
+    due = transaction.connection.scalars(_DUE_WITH_PAUSES, {"now": now}).all()
     rows = [
         row
-        for ids in chunks(transaction.connection.scalars(due).all())
-        for row in transaction.records(
-            OutboxRow,
-            select(outbox)
-            .join_from(outbox, pauses, of_pause)
-            .where(leased(), columns.chat_id.in_(ids), columns.kind == OutboxKind.ALERT),
-        )
+        for ids in chunks(due)
+        for row in transaction.records(OutboxRow, _PAUSED_AND_LEASED, {"chats": ids})
     ]
     write(transaction, [order.held(order.lapsed(row), paused=True) for row in rows])
     return {row.chat_id for row in rows}

@@ -24,7 +24,7 @@ from bot.store.records import (
     RecentSend,
     Saved,
 )
-from bot.store.transaction import Transaction
+from bot.store.transaction import Transaction, check_writable
 
 _Result = TypeVar("_Result")
 
@@ -175,6 +175,7 @@ class SqlStore:
 
     def _prepare(self, transaction: Transaction) -> None:
         migrate(transaction.connection, self._database.name)
+        check_writable(transaction)
         if self._database.exclusive:
             delivering.abandon_leases(transaction)
 

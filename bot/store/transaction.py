@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Executable,
     Select,
     Table,
+    Update,
     bindparam,
     delete,
     func,
@@ -30,6 +32,7 @@ _Item = TypeVar("_Item")
 _CHUNK = 500
 _STREAMED = 20  # rows read at a time where the reader may stop early
 
+# Statements that every transaction needs are built once: it takes longer than to execute them.
 _QUEUE = (
     select(outbox)
     .where(outbox.c.chat_id == bindparam("chat"), waiting())
@@ -51,16 +54,18 @@ class Transaction:
     connection: Connection
     database: Database
 
-    def rows(self, query: Select[Any]) -> Sequence[Any]:
-        return self.connection.execute(query).all()
+    def rows(self, query: Select[Any], values: Row | None = None) -> Sequence[Any]:
+        return self.connection.execute(query, values).all()
 
     def change(self, statement: Executable) -> int:
         """Executes it and says how many rows it changed."""
         return self.connection.execute(statement).rowcount
 
-    def records(self, kind: type[_Record], query: Select[Any]) -> list[_Record]:
+    def records(
+        self, kind: type[_Record], query: Select[Any], values: Row | None = None
+    ) -> list[_Record]:
         """Rows as records; columns carry the names of the record's fields."""
-        return list(self.stream(kind, query))
+        return list(self.stream(kind, query, values))
 
     def stream(
         self,
@@ -94,14 +99,18 @@ class Transaction:
 
 
 def write(
-    transaction: Transaction, rows: Iterable[OutboxRow], names: Sequence[str] = OUTCOME
+    transaction: Transaction, rows: Iterable[OutboxRow], names: tuple[str, ...] = OUTCOME
 ) -> None:
     """Stores the named fields of rows."""
-    statement = update(outbox).where(outbox.c.id == bindparam("row_id"))
-    statement = statement.values({name: bindparam(name) for name in names})
     for some in chunks(rows):
         values = [{name: getattr(row, name) for name in names} | {"row_id": row.id} for row in some]
-        transaction.connection.execute(statement, values)
+        transaction.connection.execute(_writing(names), values)
+
+
+@cache
+def _writing(names: tuple[str, ...]) -> Update:
+    statement = update(outbox).where(outbox.c.id == bindparam("row_id"))
+    return statement.values({name: bindparam(name) for name in names})
 
 
 def plan(transaction: Transaction, chat_ids: Iterable[int]) -> None:
@@ -109,6 +118,20 @@ def plan(transaction: Transaction, chat_ids: Iterable[int]) -> None:
 
     To be called after any change of a chat's waiting rows, or of its row.
     """
+    for ids in chunks(sorted(set(chat_ids))):
+        transaction.upsert(turns, [_turn(chat_id, None, None) for chat_id in ids])
+        found = transaction.rows(_FIRST_ROWS, {"chats": ids})
+        transaction.upsert(turns, [_turn(row.chat_id, _due(row), row.first_id) for row in found])
+        transaction.change(_NO_TURN)
+
+
+def check_writable(transaction: Transaction) -> None:
+    """Changes nothing, but fails where nothing can be changed."""
+    transaction.change(_NO_TURN)
+
+
+def _first_rows() -> Select[Any]:
+    """Of some of the chats in `turns`: what says when the turn comes, where anything waits."""
     first_id = (
         select(outbox.c.id)
         .where(outbox.c.chat_id == turns.c.chat_id, waiting())
@@ -122,7 +145,7 @@ def plan(transaction: Transaction, chat_ids: Iterable[int]) -> None:
         .scalar_subquery()
     )
     first = outbox.alias("first")
-    query = (
+    return (
         select(
             turns.c.chat_id,
             first.c.id.label("first_id"),
@@ -133,12 +156,12 @@ def plan(transaction: Transaction, chat_ids: Iterable[int]) -> None:
         )
         .join_from(turns, first, first.c.id == first_id)
         .join(chats, chats.c.chat_id == turns.c.chat_id, isouter=True)
+        .where(turns.c.chat_id.in_(bindparam("chats", expanding=True)))
     )
-    for ids in chunks(sorted(set(chat_ids))):
-        transaction.upsert(turns, [_turn(chat_id, None, None) for chat_id in ids])
-        found = transaction.rows(query.where(turns.c.chat_id.in_(ids)))
-        transaction.upsert(turns, [_turn(row.chat_id, _due(row), row.first_id) for row in found])
-    transaction.connection.execute(delete(turns).where(turns.c.due_at.is_(None)))
+
+
+_FIRST_ROWS = _first_rows()
+_NO_TURN = delete(turns).where(turns.c.due_at.is_(None))
 
 
 def _turn(chat_id: int, due_at: int | None, first_id: int | None) -> Row:
