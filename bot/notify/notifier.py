@@ -26,14 +26,16 @@ from bot.store.records import OutboxKind, OutboxRow, OutboxStatus
 _LOG = logging.getLogger(__name__)
 _RELEASE_WITHIN = 0.5  # s
 _TRY_EVERY = 1.0  # s between attempts at a server that is down
+_LEASE_EVERY = 0.1  # s between leases while what was leased waits for its turn
 
 
 @dataclass(frozen=True)
 class Settings:
     """How the notifier works; durations in ms.
 
-    `concurrency` is of requests under way. Few are where chats answer at once; of chats that take
-    the 10 s that a request may take it is as many as are begun meanwhile, so that the others go on.
+    `concurrency` is of requests that began within the last second, for which few are enough.
+    `connections` is with the slow ones: as many as are begun in the 10 s that one may take, so that
+    the others go on.
 
     Nobody else sends what this program has leased, so that a lease need not outlast its request:
     a chat under way is leased from by nobody here, and no second program opens the database. It
@@ -43,7 +45,8 @@ class Settings:
     max_age: int = 3_600_000  # an older alert is counted instead of sent
     lease: int = 60_000  # what was leased for half of it and not begun is let go again
     rows: int = 1_000  # leased and not begun; those of one chat may be more
-    concurrency: int = 256
+    concurrency: int = 32
+    connections: int = 256
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -79,6 +82,7 @@ class Notifier:
         self._awake = asyncio.Event()
         self._waker: asyncio.Task[None] | None = None
         self._alarms: set[asyncio.TimerHandle] = set()
+        self._leased_at = 0.0  # steady s
         self._try_at = 0.0  # the next attempt at a server that is down, steady s
         self._has_returned = False  # the server has; the outbox does not know yet
         self._gathering = self._put_off = False
@@ -212,16 +216,18 @@ class Notifier:
         if self._gathering:
             self._put_off = True
             return
-        settings, ready = self._settings, self._ready
+        settings, ready, steady = self._settings, self._ready, time.monotonic()
+        if ready and steady < self._leased_at + _LEASE_EVERY:
+            return  # their turns come, and the next lease with them
         room = min(settings.ahead - len(ready), settings.rows - sum(map(len, ready)))
         if self.delivery.is_down:  # one chat tries, and its outcome is known before the next does
-            room = 0 if ready or self._under_way or time.monotonic() < self._try_at else 1
-            self._try_at = time.monotonic() + _TRY_EVERY if room else self._try_at
+            room = 0 if ready or self._under_way or steady < self._try_at else 1
+            self._try_at = steady + _TRY_EVERY if room else self._try_at
         if room <= 0:
             return
-        now = self._clock()
+        now, self._leased_at = self._clock(), steady
         waiting = {rows[0].chat_id for rows in ready}
-        busy = waiting | self._under_way.keys() | self._pacing.held(time.monotonic()).keys()
+        busy = waiting | self._under_way.keys() | self._pacing.held(steady).keys()
         rows = await self._store.lease(now, now + settings.lease, room, frozenset(busy))
         if len(rows) >= room:  # there may be more
             self._awake.set()
@@ -233,8 +239,7 @@ class Notifier:
 
     async def _begin(self) -> None:
         """Starts chats in order as far as the overall limit and the connections allow."""
-        while self._ready and len(self._under_way) < self._connections():
-            now = time.monotonic()
+        while self._ready and self._is_connection_free(now := time.monotonic()):
             free_at = self._pacing.overall_time(now)
             if free_at > now:
                 self._wake_at(free_at)
@@ -250,8 +255,14 @@ class Notifier:
             self._under_way[chat_id] = task
             task.add_done_callback(partial(self._told, chat_id))
 
-    def _connections(self) -> int:
-        return 1 if self.delivery.is_down else self._settings.concurrency
+    def _is_connection_free(self, now: float) -> bool:
+        """The end of a request wakes where none is; where all become slow, the next tick does."""
+        if self.delivery.is_down:
+            return not self._under_way
+        settings = self._settings
+        if len(self._under_way) >= settings.connections:
+            return False
+        return self._pacing.quick(now) < settings.concurrency
 
     def _told(self, chat_id: int, task: asyncio.Task[None]) -> None:
         del self._under_way[chat_id]

@@ -110,6 +110,13 @@ class Pacing:
         times = {chat_id: self.chat_time(chat_id) for chat_id in chats}
         return {chat_id: time for chat_id, time in times.items() if time > now}
 
+    def quick(self, now: float) -> int:
+        """How many requests are under way that are not slow."""
+        return len(self._under_way) - self._slow(now)
+
+    def _slow(self, now: float) -> int:
+        return sum(begun + _SLOW <= now for begun in self._under_way.values())
+
     def _group_of(self, chat_id: int) -> deque[float]:
         return self._group.setdefault(chat_id, deque([self._crashed_at] * _DOUBTS))
 
@@ -128,8 +135,7 @@ class Pacing:
         request when it takes it, whenever it answers; only a server that takes many late at once
         would count more than the limit.
         """
-        slow = sum(begun + _SLOW <= now for begun in self._under_way.values())
-        return max(0, slow - self._overall_count // 2)
+        return max(0, self._slow(now) - self._overall_count // 2)
 
     def _next_let_go(self, more: int, now: float) -> float:
         """When so many more take no place; infinity where it needs the end of a request."""
