@@ -95,6 +95,12 @@ class Live:
         self._lock = asyncio.Lock()
         self.ends = Ends(parts.store, parts.desk)
 
+    async def begin(self) -> None:
+        """Stores what ended while nothing ran, before any of it is sent."""
+        async with self._lock:
+            self._collect(self.engine.changes())
+            await self._record()
+
     async def take(self, ticks: Sequence[Tick], frames: Sequence[Received] = ()) -> int:
         """Decides on ticks; `frames` are those that they came in, empty for ticks from REST.
 

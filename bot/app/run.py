@@ -192,6 +192,7 @@ class Program:
         Raises:
             CannotStartError: Telegram refuses the token.
         """
+        await self.live.begin()
         await self.notifier.start()
         try:
             async with asyncio.TaskGroup() as group:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.program import ADMIN, Place, a_place
+from tests.doubles.telegram import Fault
 
 HIGH, LOW = "0.00200000", "0.00010000"
 FILE_RULE = '{name: hot, symbols: ETHUSDT, when: "rate > 0.1%"}'
@@ -151,6 +152,22 @@ async def test_a_removed_watch_ends_and_its_firing_message_says_so(place: Place)
         place.telegram.say(ADMIN, "/unwatch 1")
         await place.heard(ADMIN, "nothing more comes of this alert")
         assert place.alerts()[0].versions
+
+
+async def test_what_waits_of_a_rule_that_was_removed_while_nothing_ran_is_not_sent(
+    place: Place,
+) -> None:
+    async with place.start() as run:
+        await run.said("Rows flow")
+        place.telegram.fail_next(Fault.too_many(4), chat_id=ADMIN)
+        place.venue.set_row("ETHUSDT", rate=HIGH)
+        await stored(place, "SELECT count(*) FROM outbox WHERE status = 'new' AND attempts > 0")
+        await run.kill()
+    place.write_rules('{name: other, symbols: BTCUSDT, when: "rate > 0.1%"}')
+    async with place.start():
+        place.venue.set_row("BTCUSDT", rate=HIGH)
+        await place.heard(ADMIN, "Rule other")
+    assert kinds(place, "ETHUSDT") == []
 
 
 async def test_a_mute_holds_alerts_back_and_ends_with_what_is_still_on(place: Place) -> None:
