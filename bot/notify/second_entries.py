@@ -52,7 +52,7 @@ def secrets_of(url: str) -> tuple[str, ...]:
     if parts.password:
         found += [parts.password, unquote(parts.password)]
     host = "" if "." in (parts.hostname or "") else parts.netloc.rpartition("@")[2]
-    pieces = [parts.username or "", host.partition(":")[0], *re.split(r"[/?&=,;]", parts.path)]
+    pieces = [parts.username or "", *host.split(":"), *re.split(r"[/?&=,;]", parts.path)]
     pieces += re.split(r"[&=,;/]", parts.query)
     found += [piece for piece in pieces if len(piece) >= _SECRET_PART and piece != "localhost"]
     return tuple(dict.fromkeys(filter(None, found)))

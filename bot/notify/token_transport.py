@@ -37,10 +37,14 @@ def _context() -> ssl.SSLContext:
 
 
 def _proxy_for(root: str) -> str | None:
-    """The environment's proxy for this server; none for one on this machine."""
+    """The environment's proxy for this server; none for one on this machine.
+
+    It may lack its scheme, as curl and others take it: then it is http.
+    """
     address = urlsplit(root)
     host = address.hostname or ""
     if host in ("localhost", "::1") or host.startswith("127.") or proxy_bypass(host):
         return None
     proxies = getproxies()
-    return proxies.get(address.scheme) or proxies.get("all")
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy

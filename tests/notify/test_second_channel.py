@@ -139,6 +139,7 @@ def test_what_is_no_entry_is_said_without_it(text: str) -> None:
         ("discord://123456789/abc_defghij", ("123456789", "abc_defghij")),
         ("mailto://bot:p%40ss@mail.example?to=a@b.example", ("p%40ss", "p@ss", "to=a@b.example")),
         ("json://127.0.0.1:8080/short", ()),
+        ("tgram://123456789:Secret_of_12345/42", ("123456789", "Secret_of_12345")),
         ("json://localhost/0a1b2c3d", ("0a1b2c3d",)),
         ("slack://TokenAAAA/TokenBBBB?x=hunter2hunter2", ("TokenAAAA", "hunter2hunter2")),
     ],
