@@ -9,7 +9,8 @@ from bot import __version__
 from bot.alerts.engine import Engine
 from bot.app.desk import Desk
 from bot.app.faults import Faults
-from bot.app.live import Live, Parts, Replacement
+from bot.app.live import Live, Replacement
+from bot.app.parts import Parts
 from bot.app.venue import Venue
 from bot.app.world import LiveWorld
 from bot.market.catalog import Catalog
@@ -125,7 +126,7 @@ class VenuePlace:
             if row.status is OutboxStatus.NEW:
                 fields = {name: getattr(row, name) for name in row.__struct_fields__}
                 sent = {"status": OutboxStatus.SENT, "message_id": 1000 + row.id}
-                self.store._outbox.rows[row.id] = OutboxRow(**fields | sent)
+                self.store._outbox.put(OutboxRow(**fields | sent))
 
 
 @asynccontextmanager
