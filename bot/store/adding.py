@@ -24,13 +24,17 @@ def add_rows(transaction: Transaction, rows: Collection[OutboxRow]) -> int:
             yield _values(held, order.lane(row.kind, passed))
 
     added = 0
-    for kind, lot in groupby(rows, key=lambda row: row.kind):
+    for (kind, status), lot in groupby(rows, key=lambda row: (row.kind, row.status)):
         if kind is OutboxKind.REPLY:  # its lane depends on what came before it
+            new = 0
             for row in lot:
                 passed = _passed(transaction, row.chat_id)
-                added += transaction.insert_new(outbox, values([row], passed))
+                new += transaction.insert_new(outbox, values([row], passed))
         else:
-            added += transaction.insert_new(outbox, values(lot))
+            new = transaction.insert_new(outbox, values(lot))
+        added += new
+        if status not in order.UNSENT:
+            transaction.done[status] += new
     return added
 
 

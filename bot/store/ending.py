@@ -47,4 +47,5 @@ def _drop(transaction: Transaction, mine: list[ColumnElement[bool]]) -> tuple[in
     transaction.change(change.where(alerts, under_way))
     dead = change.where(alerts, ~under_way)
     count = transaction.change(dead.values(status=OutboxStatus.DEAD, held=Held.NO))
+    transaction.done[OutboxStatus.DEAD] += count
     return count, touched

@@ -1,5 +1,6 @@
 """What can be asked of the outbox, each answered from an index however much is stored."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,16 +78,16 @@ def recent_sends(transaction: Transaction, since: int) -> list[RecentSend]:
 def firings(transaction: Transaction, since: int) -> list[Firing]:
     columns = outbox.c
     query = (
-        select(columns.rule_id, columns.symbol, columns.episode)
+        select(columns.rule_id, columns.fingerprint, columns.symbol, columns.episode)
         .where(text(FIRED), columns.episode >= since)
         .distinct()
-        .order_by(columns.episode, columns.rule_id, columns.symbol)
+        .order_by(columns.episode, columns.rule_id, columns.fingerprint, columns.symbol)
     )
     names: dict[str, str] = {}  # each once: after a storm there are tens of thousands
     one = names.setdefault
     return [
-        Firing(one(rule_id, rule_id), one(symbol, symbol), episode)
-        for rule_id, symbol, episode in transaction.connection.execute(query)
+        Firing(one(rule_id, rule_id), one(mark, mark), one(symbol, symbol), episode)
+        for rule_id, mark, symbol, episode in transaction.connection.execute(query)
     ]
 
 
@@ -171,10 +172,25 @@ def _count(transaction: Transaction, *which: ColumnElement[bool] | TextClause) -
     return int(transaction.connection.scalar(query) or 0)
 
 
-def outbox_counts(transaction: Transaction) -> dict[OutboxStatus, int]:
-    query = select(outbox.c.status, func.count()).group_by(outbox.c.status)
-    found = {OutboxStatus(status): int(count) for status, count in transaction.rows(query)}
-    return {status: found.get(status, 0) for status in OutboxStatus}
+def unsent_counts(transaction: Transaction) -> Counter[OutboxStatus]:
+    """How many rows are in each status that is still to be sent."""
+    return _by_status(transaction, unsent())
+
+
+def done_counts(transaction: Transaction) -> Counter[OutboxStatus]:
+    """How many are done with, which is a look at all of them: from then on they are kept count of.
+
+    A row goes from one status to another, and what is done with stays so.
+    """
+    return _by_status(transaction, outbox.c.status.in_((OutboxStatus.SENT, OutboxStatus.DEAD)))
+
+
+def _by_status(
+    transaction: Transaction, which: ColumnElement[bool] | TextClause
+) -> Counter[OutboxStatus]:
+    status = outbox.c.status
+    found = transaction.rows(select(status, func.count()).where(which).group_by(status))
+    return Counter({OutboxStatus(name): int(count) for name, count in found})
 
 
 def next_due(transaction: Transaction, now: int) -> int | None:

@@ -29,6 +29,11 @@ def migrate(connection: Connection, name: str) -> None:
 def _check(connection: Connection, script: ScriptDirectory, name: str) -> None:
     known = {step.revision for step in script.walk_revisions()}
     present = set(MigrationContext.configure(connection).get_current_heads())
+    if None in present:  # the library does not expect it, and says so nowhere
+        raise StoreError(
+            f"The database {name} does not say which schema it has: the row of its table"
+            " alembic_version is empty; put back a copy of the database"
+        )
     if present - known:
         raise StoreError(
             f"The database {name} has schema {', '.join(sorted(present))}, this program knows up to"

@@ -131,7 +131,7 @@ def _put_states(transaction: Transaction, states: Iterable[SavedState]) -> None:
 def _sum_up(transaction: Transaction, ids: Iterable[int]) -> None:
     """Rows that a summary tells of are done with; none of them waits, so no turn changes."""
     for some in chunks(ids):
-        transaction.change(
+        transaction.done[OutboxStatus.DEAD] += transaction.change(
             update(outbox)
             .where(outbox.c.id.in_(some), held_as(Held.FLAP))
             .values(status=OutboxStatus.DEAD, held=Held.NO, error=order.SUMMED)
@@ -139,15 +139,19 @@ def _sum_up(transaction: Transaction, ids: Iterable[int]) -> None:
 
 
 def prune(transaction: Transaction, before: int, samples_before: int) -> int:
-    done = outbox.c.status.in_((OutboxStatus.SENT, OutboxStatus.DEAD))
-    known = handled_updates.c.handled_at > 0
+    columns, known = outbox.c, handled_updates.c.handled_at > 0
+    removed = 0
+    for status in (OutboxStatus.SENT, OutboxStatus.DEAD):
+        old = delete(outbox).where(columns.status == status, columns.created_at < before)
+        count = transaction.change(old)
+        transaction.done[status] -= count
+        removed += count
     statements = (
-        delete(outbox).where(done, outbox.c.created_at < before),
         delete(outbox).where(any_held(), outbox.c.created_at < before),
         delete(handled_updates).where(known, handled_updates.c.handled_at < before),
         delete(samples).where(samples.c.time < samples_before),
     )
-    return sum(map(transaction.change, statements))
+    return removed + sum(map(transaction.change, statements))
 
 
 def move_chat(transaction: Transaction, old: int, new: int) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The store on a database: every method is one transaction in one writer thread."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -44,6 +45,7 @@ class SqlStore:
         self._database = database(url) if isinstance(url, str) else url
         self._thread: ThreadPoolExecutor | None = None
         self._engine: Engine | None = None
+        self._done: Counter[OutboxStatus] = Counter()  # rows that are sent or dead
 
     async def open(self) -> None:
         if self._thread is not None:
@@ -138,7 +140,11 @@ class SqlStore:
         return await self._run(looking.pending, chat_id)
 
     async def outbox_counts(self) -> dict[OutboxStatus, int]:
-        return await self._run(looking.outbox_counts)
+        def work(transaction: Transaction) -> dict[OutboxStatus, int]:
+            counts = looking.unsent_counts(transaction) + self._done
+            return {status: counts[status] for status in OutboxStatus}
+
+        return await self._run(work)
 
     async def next_due(self, now: int) -> int | None:
         return await self._run(looking.next_due, now)
@@ -176,6 +182,7 @@ class SqlStore:
     def _prepare(self, transaction: Transaction) -> None:
         migrate(transaction.connection, self._database.name)
         check_writable(transaction)
+        self._done = looking.done_counts(transaction)
         if self._database.exclusive:
             delivering.abandon_leases(transaction)
 
@@ -191,9 +198,12 @@ class SqlStore:
         assert self._engine is not None
         try:
             with self._engine.begin() as connection:
-                return work(Transaction(connection, self._database), *arguments)
+                transaction = Transaction(connection, self._database)
+                result = work(transaction, *arguments)
         except (SQLAlchemyError, MsgspecError) as error:
             raise StoreError(self._database.words(error)) from error
+        self._done.update(transaction.done)
+        return result
 
 
 def _seen(done: asyncio.Future[Any]) -> None:

@@ -1,7 +1,8 @@
 """A transaction on the tables, and the plan of turns that every change of a queue keeps true."""
 
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ from sqlalchemy import (
 
 from bot.store import order
 from bot.store.dialect import Database, Row
-from bot.store.records import ChatRow, OutboxRow
+from bot.store.records import ChatRow, OutboxRow, OutboxStatus
 from bot.store.schema import chats, leased, outbox, turns, waiting
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
@@ -53,6 +54,8 @@ class Transaction:
 
     connection: Connection
     database: Database
+    # By how much the rows that are done with have grown; whoever makes or removes such notes it.
+    done: Counter[OutboxStatus] = field(default_factory=Counter)
 
     def rows(self, query: Select[Any], values: Row | None = None) -> Sequence[Any]:
         return self.connection.execute(query, values).all()
@@ -101,10 +104,11 @@ class Transaction:
 def write(
     transaction: Transaction, rows: Iterable[OutboxRow], names: tuple[str, ...] = OUTCOME
 ) -> None:
-    """Stores the named fields of rows."""
+    """Stores the named fields of rows that were unsent until now."""
     for some in chunks(rows):
         values = [{name: getattr(row, name) for name in names} | {"row_id": row.id} for row in some]
         transaction.connection.execute(_writing(names), values)
+        transaction.done.update(row.status for row in some if row.status not in order.UNSENT)
 
 
 @cache

@@ -189,6 +189,7 @@ async def everything_asked(store: Store) -> None:
     await store.next_due(1)
     await store.pending(7)
     await store.pending()
+    await store.outbox_counts()
     await store.chat_rows(7, "file:hot", "BTCUSDT", 900)
     await store.episode_rows("file:hot", "BTCUSDT", 900)
     await store.message_rows(7, 1)

@@ -4,15 +4,16 @@ import asyncio
 import sqlite3
 import threading
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
 from bot.store.dialect import Sqlite, open_file
-from bot.store.records import Commit, Pause, SavedState, StateKey
+from bot.store.records import Commit, Held, Pause, SavedState, StateKey
 from bot.store.sql import SqlStore
-from tests.store.build import FIRING, KEY, row, sent
+from tests.store.build import FIRING, KEY, NOW, put, row, sent, take, uncertain
 from tests.store.sqlite_file import EVERYTHING, ask
 
 PAUSE = Pause(7, "file:hot", "hot", 1, "n")
@@ -216,3 +217,32 @@ async def test_a_large_commit_does_not_stand_in_memory_a_second_time(sqlite: Sql
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 3_000_000  # a dict for each would be more than twice that
+
+
+async def test_what_is_done_with_is_counted_over_everything_that_makes_or_removes_it(
+    sqlite: SqlStore, path: Path
+) -> None:
+    def stored() -> dict[str, int]:
+        with closing(sqlite3.connect(path)) as file:
+            return dict(file.execute("SELECT status, count(*) FROM outbox GROUP BY status"))
+
+    async def look(store: SqlStore) -> dict[str, int]:
+        counts = {str(status): n for status, n in (await store.outbox_counts()).items() if n}
+        assert counts == stored()
+        return counts
+
+    await put(sqlite, row(), row(8), row(9, created_at=5_000), sent(row()), row(held=Held.FLAP))
+    first, second, third = await take(sqlite)
+    await sqlite.settle([sent(first)], added=(sent(row(9, created_at=5_000)), row()))
+    await sqlite.bury([second], "late", (row(8),))
+    flap = (await sqlite.flapping_rows(NOW))[0].id
+    await sqlite.commit(Commit(summed=(flap, flap), outbox=(sent(row(key=first.key)),)))
+    assert await look(sqlite) == {"sent": 3, "dead": 2, "leased": 1, "new": 2}
+    await sqlite.commit(Commit(ended=(KEY,)))
+    await sqlite.settle([uncertain(third)])  # its rule ended while it was under way
+    assert await look(sqlite) == {"sent": 3, "dead": 5}
+    await sqlite.prune(4_000)
+    assert await look(sqlite) == {"sent": 1, "dead": 1}
+    await sqlite.close()
+    await sqlite.open()
+    assert await look(sqlite) == {"sent": 1, "dead": 1}

@@ -73,6 +73,16 @@ def _newer(path: Path) -> Path:
     return path
 
 
+def _no_version(path: Path) -> Path:
+    script(
+        path,
+        "CREATE TABLE empty AS SELECT NULL AS version_num",
+        "DROP TABLE alembic_version",
+        "ALTER TABLE empty RENAME TO alembic_version",
+    )
+    return path
+
+
 def _foreign(path: Path) -> Path:
     path = path.with_name("foreign.db")
     script(path, "CREATE TABLE outbox (x)")
@@ -87,6 +97,7 @@ def _foreign(path: Path) -> Path:
         (_text, "store.db is no SQLite database, or damaged; move the file away"),
         (_damaged, "store.db is damaged; stop this program and put back a copy"),
         (_newer, "store.db has schema 9999, .* newer fundingbot wrote it; install that version"),
+        (_no_version, "store.db does not say which schema it has: .*; put back a copy"),
         (_foreign, "foreign.db holds the tables of another program; set DATABASE_URL"),
     ],
 )
