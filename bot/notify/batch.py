@@ -33,12 +33,11 @@ def one_rule(run: Sequence[OutboxRow]) -> str:
 def too_late(row: OutboxRow, now: int, max_age: int) -> bool:
     """Whether a row is no longer worth sending.
 
-    Alerts age, and answers and notices do where they may have arrived; else those are sent
-    however late, and an edit always is.
+    Alerts age, and all else does where it may have arrived; else that is sent however late.
     """
     if row.expires_at is not None and now >= row.expires_at:
         return True
-    ages = row.kind is OutboxKind.ALERT or (row.doubtful and row.kind is not OutboxKind.EDIT)
+    ages = row.kind is OutboxKind.ALERT or row.doubtful
     return ages and now - row.created_at > max_age
 
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from bot.alerts.event import Event
-from bot.locale import formats, translator
+from bot.locale import Translate, formats, translator
 from bot.notify.channel import Written
 from bot.notify.item import Reader
 from bot.notify.markup import escape
 from bot.notify.message import doubt_mark
 from bot.notify.payload import event_of, notice_row, short_id
 from bot.rules.rule import Target
-from bot.store.records import OutboxRow, OutboxStatus
+from bot.store.records import OutboxRow
 
 TOO_LATE = "too late"  # the error of such a row
 _SYMBOLS = 10  # that the line names
@@ -34,10 +34,9 @@ def missed(
     start = formats.moment(rows[0].created_at if first is None else first.at, reader.timezone)
     symbols = list(dict.fromkeys(row.symbol for row in rows))
     named = ", ".join(symbols[:_SYMBOLS]) + (" …" if len(symbols) > _SYMBOLS else "")
-    text = translate(
-        "⏱ Not sent, because it would have come too late: {count} alerts from {start} on "
-        "({symbols})."
-    ).format(count=len(rows), start=start, symbols=escape(named))
+    text = _count_text(len(rows), translate).format(
+        count=len(rows), start=start, symbols=escape(named)
+    )
     if on := _still_on(rows, is_on):
         alerts = ", ".join(map(_alert, on[:_STILL_ON]))
         if len(on) > _STILL_ON:
@@ -48,15 +47,22 @@ def missed(
     return Written(text)
 
 
-def line_row(
-    rows: Sequence[OutboxRow], topic: int | None, written: Written, message_id: int, now: int
-) -> OutboxRow:
-    """The record of a line that was sent at that time (ms)."""
+def _count_text(count: int, translate: Translate) -> str:
+    if count == 1:
+        return translate(
+            "⏱ Not sent, because it would have come too late: 1 alert from {start} ({symbols})."
+        )
+    return translate(
+        "⏱ Not sent, because it would have come too late: {count} alerts from {start} on "
+        "({symbols})."
+    )
+
+
+def line_row(rows: Sequence[OutboxRow], topic: int | None, written: Written, now: int) -> OutboxRow:
+    """The record of a line that is sent at that time (ms)."""
     target = Target(rows[0].chat_id, topic)
     row = notice_row(f"missed {rows[0].key}", target, written, now)
-    return msgspec.structs.replace(
-        row, status=OutboxStatus.SENT, attempts=1, message_id=message_id, sent_at=now
-    )
+    return msgspec.structs.replace(row, attempts=1)
 
 
 def _still_on(rows: Sequence[OutboxRow], is_on: IsOn) -> list[OutboxRow]:

@@ -17,6 +17,7 @@ from functools import partial
 
 from bot.notify.channel import Channel
 from bot.notify.delivery import Delivery, Turn
+from bot.notify.gathering import Gathering
 from bot.notify.pacing import Limits, Pacing
 from bot.notify.port import DATABASE, NO_STORMS, Chats, Faults, Storms
 from bot.notify.telling import Surroundings, Teller
@@ -73,7 +74,8 @@ class Notifier:
         self._faults = faults
         self._clock = clock
         self._settings = settings or Settings()
-        around = Surroundings(store, chats, faults, storms, clock)
+        self._gathering = Gathering()
+        around = Surroundings(store, chats, faults, storms, clock, self._gathering)
         self._teller = Teller(around, self.delivery, self._settings.max_age)
         self._pacing = Pacing(self._settings.limits)
         self._ready: list[list[OutboxRow]] = []  # leased, one chat each, waiting for their turn
@@ -85,7 +87,7 @@ class Notifier:
         self._leased_at = 0.0  # steady s
         self._try_at = 0.0  # the next attempt at a server that is down, steady s
         self._has_returned = False  # the server has; the outbox does not know yet
-        self._gathering = self._put_off = False
+        self._put_off = False  # a lease, until what is being gathered is all there
 
     @property
     def buried(self) -> int:
@@ -112,11 +114,10 @@ class Notifier:
 
         A storm that is stored in parts would else reach each chat in as many messages.
         """
-        self._gathering = True
         try:
-            yield
+            with self._gathering.hold():
+                yield
         finally:
-            self._gathering = False
             if self._put_off:
                 self._put_off = False
                 self.wake()
@@ -213,7 +214,7 @@ class Notifier:
     # -- leasing ---------------------------------------------------------------------------
 
     async def _lease(self) -> None:
-        if self._gathering:
+        if self._gathering.is_on:
             self._put_off = True
             return
         settings, ready, steady = self._settings, self._ready, time.monotonic()

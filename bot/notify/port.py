@@ -69,7 +69,8 @@ class Faults(Protocol):
     """Where faults go. One that lasts is raised again and again: telling once is theirs.
 
     Kinds are those above, `chat <id>` (out of reach; cleared with the next message that arrives)
-    and `topic <chat id> <topic>` (deleted; its messages go to the general topic).
+    and `topic <chat id> <topic>` (deleted; its messages go to the general topic; of that itself,
+    `general`: it takes none, and they are lost).
     """
 
     def raised(self, kind: str, text: str) -> None:

@@ -13,6 +13,7 @@ from bot.notify.channel import (
     Outcome,
     Refused,
     Sent,
+    TopicGone,
     Unparsable,
 )
 from bot.store.records import OutboxRow, OutboxStatus
@@ -26,7 +27,8 @@ DOUBT_FIRST, DOUBT_MOST = 5_000, 300_000  # ms between attempts that may have ar
 def settled(rows: Sequence[OutboxRow], outcome: Outcome, now: int) -> list[OutboxRow]:
     """The rows of one message after an attempt.
 
-    A chat that is out of reach, has moved or lost its topic keeps its rows waiting.
+    A chat that is out of reach or has moved keeps its rows waiting; what neither its topic nor
+    the general one takes is lost.
     """
     return [_settled(row, outcome, now) for row in rows]
 
@@ -56,7 +58,7 @@ def _settled(row: OutboxRow, outcome: Outcome, now: int) -> OutboxRow:
             row, status=OutboxStatus.UNCERTAIN, doubtful=True, not_before=now + pause,
             error=outcome.reason,
         )  # fmt: skip
-    if isinstance(outcome, Refused | Unparsable):
+    if isinstance(outcome, Refused | Unparsable | TopicGone):
         return _with(row, status=OutboxStatus.DEAD, error=outcome.reason)
     if isinstance(outcome, Moved):
         return _waiting(row, now)

@@ -25,10 +25,12 @@ from bot.notify.channel import (
     Outcome,
     Refused,
     Sent,
+    TopicGone,
     Unparsable,
     Written,
 )
 from bot.notify.delivery import Delivery, Turn
+from bot.notify.gathering import Gathering
 from bot.notify.payload import event_of, rest_rows
 from bot.notify.port import DATABASE, REFUSED, Chats, Faults, Storms
 from bot.notify.settling import dead, released, settled
@@ -37,6 +39,7 @@ from bot.store.records import ChatRow, OutboxKind, OutboxRow, OutboxStatus
 
 _LOG = logging.getLogger(__name__)
 _STORE_PAUSE = 1.0  # s between attempts at a store that cannot
+_BEHIND_LINE = 60_000  # ms for which what was in time at a chat's line stays so, at most
 _Result = TypeVar("_Result")
 
 
@@ -49,6 +52,7 @@ class Surroundings:
     faults: Faults
     storms: Storms
     clock: Callable[[], int]
+    gathering: Gathering
 
 
 class Teller:
@@ -61,18 +65,22 @@ class Teller:
         self._faults = around.faults
         self._storms = around.storms
         self._clock = around.clock
+        self._gathering = around.gathering
         self._delivery = delivery
         self._max_age = max_age
+        self._lines: dict[int, int] = {}  # by chat, as of when its last line counted, ms
 
     async def tell(self, turn: Turn, rows: Sequence[OutboxRow]) -> None:
         """Sends the first message of what was leased for a chat; what is behind it waits again."""
-        now = self._clock()
-        late = [row for row in rows if too_late(row, now, self._max_age)]
+        late = self._late(rows)
         try:
-            if late:
-                await self._bury(turn, rows, late, now)
+            if late and late[0].kind is not OutboxKind.ALERT:  # by itself, and it may have arrived
+                turn.end()
+                await self._settle(dead(late, TOO_LATE))
+            elif late or (rows[0].doubtful and await self._late_rows(turn.chat_id)):
+                await self._bury(turn, rows, late)
             else:
-                await self._send(turn, rows, now)
+                await self._send(turn, rows)
         except StoreError as error:
             self._faults.raised(DATABASE, str(error))
             turn.hold(_STORE_PAUSE)
@@ -88,7 +96,8 @@ class Teller:
 
     # -- a message -------------------------------------------------------------------------
 
-    async def _send(self, turn: Turn, rows: Sequence[OutboxRow], now: int) -> None:
+    async def _send(self, turn: Turn, rows: Sequence[OutboxRow]) -> None:
+        now = self._clock()
         run, others = first_message(rows)
         first, rule_id = run[0], one_rule(run)
         if rule_id and self._storms.is_full(turn.chat_id, rule_id, now):
@@ -100,7 +109,12 @@ class Teller:
         if isinstance(parts, Refused):
             await self._take(run, parts, others=others)
             return
-        outcome, topic = await self._delivery.send(turn, first.topic, parts[0])
+        outcome, topic = await self._delivery.send(
+            turn, first.topic, parts[0], lambda: bool(self._late(run))
+        )
+        if outcome is None:
+            await self.release(rows)
+            return
         if rule_id and isinstance(outcome, Sent | Doubtful):
             self._storms.sent(turn.chat_id, rule_id, self._clock())
         told = [msgspec.structs.replace(row, topic=topic) for row in run]
@@ -133,35 +147,74 @@ class Teller:
 
     # -- too late --------------------------------------------------------------------------
 
-    async def _bury(
-        self, turn: Turn, rows: Sequence[OutboxRow], late: Sequence[OutboxRow], now: int
-    ) -> None:
+    def _late(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+        now = self._clock()
+        max_age = self._max_age + now - self._as_of(rows[0].chat_id, now)
+        return [row for row in rows if too_late(row, now, max_age)]
+
+    def _as_of(self, chat_id: int, now: int) -> int:
+        """The moment by which a chat's alerts are judged.
+
+        What was in time when a line counted the others does not grow too old behind that line.
+        """
+        line = self._lines.get(chat_id, now - _BEHIND_LINE)
+        return line if now - line < min(_BEHIND_LINE, self._max_age) else now
+
+    async def _late_rows(self, chat_id: int) -> list[OutboxRow]:
+        """All alerts of a chat that are too late, whatever is before them in its order.
+
+        At its return the store holds all that was decided.
+        """
+        while True:
+            await self._gathering.over()
+            begun, now = self._gathering.begun, self._clock()
+            before = self._as_of(chat_id, now) - self._max_age
+            rows = await self._store.late_rows(chat_id, now, before)
+            if self._gathering.begun == begun:
+                return rows
+
+    async def _bury(self, turn: Turn, rows: Sequence[OutboxRow], late: Sequence[OutboxRow]) -> None:
         """Sends the one line instead of all alerts of the chat that are too late.
 
         They are buried once it has arrived: what is too late by then is all in it, and it says
-        what is on at that moment. Until then its outcomes are theirs.
+        what is on at that moment. Until then its outcomes are those of `late`, the leased ones.
+        Where none of them is leased, something before them may have arrived and is tried again
+        and again: a line that may have arrived waits behind it by itself.
         """
-        if late[0].kind is not OutboxKind.ALERT:  # claimed by itself, and it may have arrived
-            turn.end()
-            await self._settle(dead(late, TOO_LATE))
-            return
-        counted = await self._store.late_rows(turn.chat_id, now, now - self._max_age)
-        counted = counted or list(late)
+        counted = await self._late_rows(turn.chat_id) or list(late)
+        now = self._clock()
         ids = {row.id for row in counted}
         mine = [row for row in rows if row.id in ids]
         others = [row for row in rows if row.id not in ids]
         doubtful = next((row for row in mine if row.doubtful), None)
         reader = self._chats.reader(turn.chat_id)
         written = missed(counted, self._chats.is_on, reader, doubtful)
-        outcome, topic = await self._delivery.send(turn, counted[0].topic, written)
-        if not isinstance(outcome, Sent):
+        outcome, topic = await self._delivery.send(turn, counted[0].topic, written, lambda: False)
+        assert outcome is not None  # a line is never too late
+        if mine and not isinstance(outcome, Sent):
             await self._take(mine, outcome, others=others)
             return
-        self._faults.cleared(f"chat {turn.chat_id}")
-        line = line_row(counted, topic, written, outcome.message_id, self._clock())
-        bury = partial(self._store.bury, counted, TOO_LATE, (line,))
-        self.buried += await self._until_written(bury)
-        await self.release(others)
+        if isinstance(outcome, Sent):
+            self._note_line(turn.chat_id, now)
+        elif not isinstance(outcome, Doubtful | Refused | Unparsable | TopicGone):
+            await self._take(others, outcome, others=())
+            return
+        told_at = self._clock()
+        line = line_row(counted, topic, written, told_at)
+        chats = self._judged(line, outcome, told_at)
+        lines = settled([line], outcome, told_at)
+        self.buried += await self._until_written(
+            partial(self._store.bury, counted, TOO_LATE, lines)
+        )
+        await self._settle(released(others), chats)
+
+    def _note_line(self, chat_id: int, now: int) -> None:
+        self._lines.pop(chat_id, None)
+        self._lines[chat_id] = now
+        for other in list(self._lines):
+            if now - self._lines[other] < _BEHIND_LINE:
+                break
+            del self._lines[other]
 
     # -- outcomes --------------------------------------------------------------------------
 
@@ -190,7 +243,15 @@ class Teller:
             chat = self._changed(chat_id, disabled=outcome.reason)
             self._faults.raised(f"chat {chat_id}", _out_of_reach(chat))
             return [chat]
-        if isinstance(outcome, Refused | Unparsable):
+        if isinstance(outcome, TopicGone):
+            _LOG.error("a message that the general topic does not take is lost: %s", outcome.reason)
+            text = (
+                f"Chat {chat_id} takes no messages in its general topic ({outcome.reason}): those "
+                "that belong there, or whose topic is gone, are lost; open it, or name another "
+                "topic in the rules file"
+            )
+            self._faults.raised(f"topic {chat_id} general", text)
+        elif isinstance(outcome, Refused | Unparsable):
             _LOG.error("a message is refused and lost: %s", outcome.reason)
             if first.kind is not OutboxKind.NOTICE:  # else the notice of it is refused, and so on
                 text = f"A message to chat {chat_id} is lost: {outcome.reason}"

@@ -182,9 +182,10 @@ class Desk:
         raise AssertionError(await self.rows())
 
     def skip(self, milliseconds: int) -> None:
-        """Time passes, also for who waits with the next attempt at a server that is down."""
+        """Time passes, also for who judges a server that is down."""
         self.around.skipped += milliseconds
         self.notifier._try_at -= milliseconds / 1000
+        self.notifier.delivery.outage.skip(milliseconds / 1000)
 
     async def rows(self) -> list[OutboxRow]:
         return sorted(self.store._outbox.rows.values(), key=lambda row: row.id)

@@ -18,7 +18,7 @@ from tests.notify.bench import Desk, Wire
 from tests.notify.events import AT, HOUR, T, event, row
 
 MINUTE = 60_000
-LINE = re.compile(r"⏱ Not sent, because it would have come too late: (\d+) alerts from ")
+LINE = re.compile(r"⏱ Not sent, because it would have come too late: (\d+) alerts? from ")
 
 
 def nothing(rule_id: str, symbol: str, episode: int) -> bool:
@@ -71,7 +71,7 @@ def test_no_more_is_read_than_the_line_shows() -> None:
 
 def test_a_broken_row_counts_all_the_same() -> None:
     text = missed([broken(row(event("<x>")))], everything, Reader()).text
-    assert "1 alerts from 1970-01-01 00:00 UTC on (&lt;x&gt;). Still on: &lt;x&gt;." in text
+    assert "late: 1 alert from 1970-01-01 00:00 UTC (&lt;x&gt;). Still on: &lt;x&gt;." in text
 
 
 async def statuses(desk: Desk) -> list[OutboxStatus]:

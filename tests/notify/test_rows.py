@@ -124,7 +124,8 @@ def test_a_message_is_of_one_rule_where_all_its_alerts_are() -> None:
         (HOUR + 1, OutboxKind.REPLY, True, True),
         (9 * HOUR, OutboxKind.REPLY, False, False),
         (9 * HOUR, OutboxKind.NOTICE, False, False),
-        (9 * HOUR, OutboxKind.EDIT, True, False),
+        (HOUR + 1, OutboxKind.EDIT, True, True),
+        (9 * HOUR, OutboxKind.EDIT, False, False),
     ],
 )
 def test_alerts_age_and_so_does_what_may_have_arrived(
@@ -177,7 +178,7 @@ def test_items_are_the_alerts_with_age_and_doubt() -> None:
         (Doubtful("x"), False, OutboxStatus.UNCERTAIN, 1_000 + 10_000),
         (Never("x"), False, OutboxStatus.NEW, 1_000),
         (Moved(-9), False, OutboxStatus.NEW, 1_000),
-        (TopicGone("x"), False, OutboxStatus.NEW, 1_000 + 2_000),
+        (TopicGone("x"), False, OutboxStatus.DEAD, 0),
         (TokenRefused("x"), False, OutboxStatus.NEW, 1_000 + 2_000),
         (Refused("x"), False, OutboxStatus.DEAD, 0),
         (Unparsable("x"), False, OutboxStatus.DEAD, 0),

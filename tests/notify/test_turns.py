@@ -135,21 +135,50 @@ async def test_each_topic_has_its_turn_and_what_comes_meanwhile_joins_its_own() 
     await desk.tell(*(desk.alert(event(f"S{n}"), -9, n % 3 or None) for n in range(9)))
     await desk.settled()
     assert [topic for _, topic, _ in desk.wire.arrived] == [None, 1, 2]
-    assert {one.attempts for one in await desk.rows()} == {1, 2, 3}
+    assert {one.attempts for one in await desk.rows()} == {1}
 
 
-async def test_a_closed_general_topic_puts_the_chat_out_of_reach() -> None:
-    class Closed(Wire):
-        async def send(self, chat_id: int, topic: int | None, written: Written) -> Outcome:
-            await super().send(chat_id, topic, written)
-            return TopicGone("Bad Request: TOPIC_CLOSED")
+class Closed(Wire):
+    """A forum whose general topic is closed, and some other ones."""
 
+    def __init__(self, *others: int) -> None:
+        super().__init__()
+        self.closed = {None, *others}
+
+    async def send(self, chat_id: int, topic: int | None, written: Written) -> Outcome:
+        if topic not in self.closed:
+            return await super().send(chat_id, topic, written)
+        self.requests.append((written, "topic gone"))
+        return TopicGone("Bad Request: TOPIC_CLOSED")
+
+
+async def test_a_closed_general_topic_loses_its_own_messages_and_silences_no_other_topic() -> None:
     desk = Desk(Closed())
+    for topic in (42, None, 42):
+        await desk.tell(desk.alert(event(f"T{topic}"), -9, topic))
+        await desk.settled()
+        desk.skip(1_000)
+        await desk.tell(desk.alert(event("NEXT", since=desk.around.now()), -9, topic))
+        await desk.settled()
+    assert [topic for _, topic, _ in desk.wire.arrived] == [42, 42, 42]
+    assert desk.around.row(-9).disabled == ""
+    assert "takes no messages in its general topic" in desk.around.faults["topic -9 general"]
+    lost = [one for one in await desk.rows() if one.status is OutboxStatus.DEAD]
+    assert [(one.topic, one.error) for one in lost] == [(None, "Bad Request: TOPIC_CLOSED")] * 2
+
+
+async def test_a_topic_is_tried_again_where_the_general_one_is_closed_too() -> None:
+    wire = Closed(3)
+    desk = Desk(wire)
     await desk.tell(desk.alert(event(), -9, 3))
-    await desk.turn()
-    assert len(desk.wire.requests) == 2
-    assert desk.around.row(-9).disabled == "Bad Request: TOPIC_CLOSED"
-    assert [one.status for one in await desk.rows()] == [OutboxStatus.NEW]
+    await desk.settled()
+    assert len(wire.requests) == 2
+    assert desk.around.row(-9).disabled == ""
+    assert [one.status for one in await desk.rows()] == [OutboxStatus.DEAD]
+    wire.closed.remove(3)  # somebody opened it again
+    await desk.tell(desk.alert(event("ETHUSDT"), -9, 3))
+    await desk.settled()
+    assert [topic for _, topic, _ in wire.arrived] == [3]
 
 
 # -- a server that is down ------------------------------------------------------------------
@@ -160,6 +189,9 @@ async def test_while_the_server_is_down_one_chat_at_a_time_tries() -> None:
     desk.wire.mode = "later"
     for chat_id in range(1, 51):
         await desk.tell(desk.alert(event(), chat_id))
+    await desk.turn()
+    assert not desk.notifier.delivery.is_down  # it may be a moment's trouble
+    desk.skip(3_000)
     await desk.turn()
     assert desk.notifier.delivery.is_down
     asked = len(desk.wire.requests)
@@ -214,9 +246,11 @@ async def test_a_return_that_cannot_be_noted_is_noted_later() -> None:
             await super().hasten(now)
 
     store = Stubborn()
-    desk = Desk(Wire("later", "later", "later"), store)
+    desk = Desk(Wire(*["later"] * 6), store)
     for chat_id in (1, 2, 3):
         await desk.tell(desk.alert(event(), chat_id))
+    await desk.turn()
+    desk.skip(3_000)
     await desk.turn()
     desk.notifier.server_is_back()
     await desk.turn()
@@ -377,7 +411,7 @@ async def test_what_waits_for_half_of_its_lease_is_let_go() -> None:
     desk = Desk(Wire())
     await desk.tell(*(desk.alert(event(), chat_id) for chat_id in range(1, 4)))
     notifier = desk.notifier
-    notifier.delivery.is_down = True
+    notifier.delivery.outage.is_on = True
     notifier._ready = [
         [one] for one in await desk.store.lease(desk.around.now(), desk.around.now() + 1, 9)
     ]

@@ -25,7 +25,7 @@ MINUTE = 60_000  # ms
 BEGIN = 1_795_000_000_000  # ms
 MAX_AGE = 60 * MINUTE
 LASTS = 40 * MINUTE  # each alert, from its firing to its end
-_NOT_SENT = re.compile(r"^⏱ Not sent, because it would have come too late: (\d+) alerts")
+_NOT_SENT = re.compile(r"^⏱ Not sent, because it would have come too late: (\d+) alerts?\b")
 _FULL = re.compile(r"^(🔔|✅) (S\d+USDT) ", re.MULTILINE)
 _ROW = re.compile(r"^([▲✓]).(S\d+USDT) ", re.MULTILINE)
 
