@@ -188,12 +188,26 @@ class Engine:
 
     def is_on(self, rule_id: str, symbol: str, since: int) -> bool:
         """Whether an episode is on: as it was left, where its symbol has not come yet."""
+        return self.on_since(rule_id, symbol) == since
+
+    def on_since(self, rule_id: str, symbol: str) -> int | None:
+        """Since when an alert is on (ms), likewise; None where it is not."""
         memory = self.symbols.get(symbol)
         left = self._leftover.state(rule_id, symbol)
         state = left if memory is None else memory.states.get(rule_id)
-        if state is None or state.since != since:
-            return False
-        return state.phase in (Phase.FIRING, Phase.RECOVERING)
+        is_on = state is not None and state.phase in (Phase.FIRING, Phase.RECOVERING)
+        return state.since if state is not None and is_on else None
+
+    def states_of(self, rule_ids: AbstractSet[str]) -> list[StateChange]:
+        """How these rules stand, on symbols that have not come yet as they were left."""
+        known = [
+            StateChange(rule.id, rule.fingerprint, memory.symbol, memory.states[rule.id])
+            for memory in self.symbols.values()
+            for rule in memory.rules
+            if rule.id in rule_ids and rule.id in memory.states
+        ]
+        left, _ = self._leftover.waiting()
+        return known + [change for change in left if change.rule_id in rule_ids]
 
     def is_finished(self, rule: Rule) -> bool:
         """Whether `once` has ended a rule for every symbol that it can mean."""

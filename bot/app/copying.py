@@ -155,14 +155,11 @@ class Copying:
         routes, admins = self._routes(), self._desk.admins
         chats = {to.chat_id for to in routes.values() if to is not None}
         chats |= admins if None in routes.values() else set()
-        rows = [
-            row
-            for row in await self._store.uncopied(sorted(chats), MOST)
-            if not too_late(row, now, self._settings.max_age)
-        ]
-        # Copied to all, or wanted by nobody: it is not looked at again.
-        done = [row.id for row in rows if self._is_delivered(row)]
-        if done:
+        found = await self._store.uncopied(sorted(chats), MOST)
+        rows = [row for row in found if not too_late(row, now, self._settings.max_age)]
+        # Copied to all, wanted by nobody, or too late: it is not looked at again.
+        waiting = {row.id for row in rows if not self._is_delivered(row)}
+        if done := [row.id for row in found if row.id not in waiting]:
             await self._store.mark_copied(done, Copied.DONE)
         for at, to in routes.items():
             fresh = [row for row in rows if (at, token(row, to)) not in self._delivered]

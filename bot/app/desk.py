@@ -31,6 +31,7 @@ class Desk:
         self.pauses: dict[tuple[int, str], Pause] = {}  # by chat and rule id
         self.file_chats: dict[int, Chat] = {}
         self.chat_names: dict[str, Target] = {}  # of the rules file
+        self.moved: dict[int, int] = {}  # groups that became supergroups: old id to new
         self.groups: dict[str, list[str]] = {}
         self.claimed_admins: frozenset[int] = frozenset()
         self.claim_code: str | None = None
@@ -49,9 +50,10 @@ class Desk:
         self.groups = {name: list(entries) for name, entries in file.groups.items()}
 
     def named(self, name: str) -> Target | None:
-        """A chat of the rules file by its name, or any chat by its id."""
-        is_id = name.isascii() and name.removeprefix("-").isdecimal()
-        return self.chat_names.get(name) or (Target(int(name)) if is_id else None)
+        """A chat of the rules file by its name, or any chat by its id, also by an earlier one."""
+        if not (name.isascii() and name.removeprefix("-").isdecimal()):
+            return self.chat_names.get(name)
+        return self.chat_names.get(name) or Target(self.moved.get(int(name), int(name)))
 
     def targets(self, rule: Rule) -> tuple[Target, ...]:
         """Where a rule's messages go; without targets to the admins."""
@@ -98,7 +100,7 @@ class Desk:
         )
         return [self.watches.pop(rule_id) for rule_id in gone & self.watches.keys()]
 
-    def end_pauses(self, ended: Iterable[Ended]) -> list[tuple[int, str]]:
+    def end_pauses(self, ended: Iterable[Ended]) -> list[Pause]:
         """Lets go of the pauses of rules that are no more, or decided otherwise when they ended."""
         before = {(end.rule_id, end.fingerprint) for end in ended}
         gone = set()
@@ -108,9 +110,9 @@ class Desk:
                 other == rule_id and mark != rule.fingerprint for other, mark in before
             ):
                 gone.add(rule_id)
-        over = [key for key in self.pauses if key[1] in gone]
-        for key in over:
-            del self.pauses[key]
+        over = [pause for pause in self.pauses.values() if pause.rule_id in gone]
+        for pause in over:
+            del self.pauses[pause.chat_id, pause.rule_id]
         return over
 
     def joined(self, file_rules: Iterable[Rule]) -> Book:
@@ -119,7 +121,13 @@ class Desk:
         return Book.of(file_rules, [rule for rule in rules if rule is not None])
 
     def move_chat(self, old: int, new: int, renamed: Mapping[str, str]) -> None:
-        """Follows a chat to its new id; `renamed` has the rule ids of its watches, old to new."""
+        """Follows a chat to its new id; `renamed` has the rule ids of its watches, old to new.
+
+        Where both had paused a rule, the new chat's pause stays.
+        """
+        self.moved = {each: new if to == old else to for each, to in self.moved.items()}
+        self.moved[old] = new
+        self.moved.pop(new, None)
         watches = {}
         for rule_id, watch in self.watches.items():
             name = renamed.get(rule_id, rule_id)
@@ -128,7 +136,14 @@ class Desk:
             watches[name] = msgspec.structs.replace(watch, chat_id=chat_id, number=number)
         self.watches = watches
         self.chat_names = {n: _moved(target, old, new) for n, target in self.chat_names.items()}
-        pauses = [_moved_pause(pause, old, new, renamed) for pause in self.pauses.values()]
+        stay = [
+            pause
+            for pause in self.pauses.values()
+            if pause.chat_id != old
+            and not (pause.chat_id == new and pause.rule_id in renamed.values())
+        ]
+        gone = [pause for pause in self.pauses.values() if pause.chat_id == old]
+        pauses = [*(_moved_pause(pause, new, renamed) for pause in gone), *stay]
         self.pauses = {(pause.chat_id, pause.rule_id): pause for pause in pauses}
         row = merge.moved(self.chats.pop(old, None), self.chats.get(new), new)
         numbers = [watch.number for watch in watches.values() if watch.chat_id == new]
@@ -159,7 +174,6 @@ def _moved(target: Target, old: int, new: int) -> Target:
     return replace(target, chat_id=new) if target.chat_id == old else target
 
 
-def _moved_pause(pause: Pause, old: int, new: int, renamed: Mapping[str, str]) -> Pause:
-    chat_id = new if pause.chat_id == old else pause.chat_id
+def _moved_pause(pause: Pause, new: int, renamed: Mapping[str, str]) -> Pause:
     rule_id = renamed.get(pause.rule_id, pause.rule_id)
-    return msgspec.structs.replace(pause, chat_id=chat_id, rule_id=rule_id)
+    return msgspec.structs.replace(pause, chat_id=new, rule_id=rule_id)

@@ -5,7 +5,16 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from bot.alerts.changes import Changes
-from bot.store.records import Commit, OutboxKind, OutboxRow, Sample, SavedState, StateKey, Watch
+from bot.store.records import (
+    Commit,
+    OutboxKind,
+    OutboxRow,
+    Sample,
+    SavedState,
+    StateKey,
+    Watch,
+    watch_rule_id,
+)
 
 
 class Draft:
@@ -63,6 +72,7 @@ class Draft:
             else row
             for row in self._outbox
         ]
+        self._unwatched = [_renumbered(watch, names) for watch in self._unwatched]
         self._resumed = [
             (new if chat_id == old else chat_id, names.get(rule_id, rule_id))
             for chat_id, rule_id in self._resumed
@@ -95,6 +105,14 @@ class Draft:
 
 def _renamed(key: StateKey, names: Mapping[str, str]) -> StateKey:
     return msgspec.structs.replace(key, rule_id=names.get(key.rule_id, key.rule_id))
+
+
+def _renumbered(watch: tuple[int, int], names: Mapping[str, str]) -> tuple[int, int]:
+    rule_id = watch_rule_id(*watch)
+    if rule_id not in names:
+        return watch
+    _, chat_id, number = names[rule_id].split(":")
+    return int(chat_id), int(number)
 
 
 def _belongs(row: OutboxRow, key: StateKey) -> bool:

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from bot.alerts.changes import Ended
+from bot.alerts.changes import Ended, StateChange
+from bot.alerts.engine import Engine
 from bot.alerts.lifecycle import Phase
 from bot.app.desk import Desk
 from bot.app.followup import ended_rows
 from bot.market.catalog import Catalog
 from bot.store.port import Store, StoreError
-from bot.store.records import Commit, OutboxRow
+from bot.store.records import Commit, OutboxRow, StateKey, watch_rule_id
 
 ENDS = "ended_alerts"  # the fact that keeps those whose messages do not say it yet
 _log = logging.getLogger(__name__)
@@ -48,20 +49,34 @@ class Ends:
 
     def note(self, ends: Iterable[Ended]) -> dict[str, str]:
         """Takes those that somebody was told of; the fact that is to be stored with them."""
-        told = [end for end in ends if end.state.told and end.state.phase is not Phase.IDLE]
+        told = _told(ends)
         if not told:
             return {}
-        for end in told:
-            self._waiting[End(end.rule_id, end.symbol, end.state.since)] = None
+        self._waiting |= told
         self.is_new = True
         return _fact(self._waiting)
 
-    def rename(self, names: Mapping[str, str]) -> None:
-        """Follows rules to their new ids."""
+    def with_watches(
+        self, watches: Iterable[tuple[int, int]], engine: Engine
+    ) -> tuple[tuple[StateKey, ...], dict[str, str]]:
+        """What ends where these watches go, and the fact as it will be then.
+
+        It belongs into the commit without them: from there on nothing of them is sent.
+        """
+        ids = {watch_rule_id(*watch) for watch in watches}
+        rules = [rule for rule in self._desk.book.watch_rules if rule.id in ids]
+        if not rules:
+            return (), {}
+        keys = tuple(StateKey(rule.id, rule.fingerprint, "") for rule in rules)
+        return keys, _fact(self._waiting | _told(engine.states_of(ids)))
+
+    def rename(self, names: Mapping[str, str]) -> dict[str, str]:
+        """Follows rules to their new ids; the fact as it is then, empty where none waits."""
         self._waiting = {
             msgspec.structs.replace(end, rule_id=names.get(end.rule_id, end.rule_id)): None
             for end in self._waiting
         }
+        return _fact(self._waiting) if self._waiting else {}
 
     async def mark(self, catalog: Catalog, now: int) -> None:
         """Stores the edits of messages that have arrived; what the store cannot take waits."""
@@ -80,6 +95,14 @@ class Ends:
             return
         self._waiting = left
         self.is_new = False
+
+
+def _told(ends: Iterable[Ended | StateChange]) -> dict[End, None]:
+    return {
+        End(end.rule_id, end.symbol, end.state.since): None
+        for end in ends
+        if end.state.told and end.state.phase is not Phase.IDLE
+    }
 
 
 def _fact(ends: Iterable[End]) -> dict[str, str]:

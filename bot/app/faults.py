@@ -13,7 +13,7 @@ from bot.app import venue_texts as texts
 from bot.locale import translator
 from bot.notify.channel import Written
 from bot.notify.markup import plain_text
-from bot.notify.payload import notice_row
+from bot.notify.payload import FAULT, FAULT_OVER, notice_row
 from bot.rules.rule import Target
 from bot.store.records import OutboxRow
 
@@ -75,7 +75,7 @@ class Faults:
         if known and not again:
             return []
         _log.warning("%s", words, extra={"action": "fault", "kind": kind})
-        return self.notices(f"fault:{kind}", text, now)
+        return self.notices(f"{FAULT}{kind}", text, now)
 
     def end(self, kind: str, text: Text, now: int) -> list[OutboxRow]:
         """The notices that a fault is over; none where there was none."""
@@ -87,7 +87,7 @@ class Faults:
         _log.info(
             "%s", plain_text(text(translator("en"))), extra={"action": "fault_over", "kind": kind}
         )
-        return self.notices(f"over:{kind}", text, now)
+        return self.notices(f"{FAULT_OVER}{kind}", text, now)
 
     def forget(self, kind: str) -> None:
         """The fault is over, or another one of its kind is about to be told: nothing is said."""
@@ -95,7 +95,10 @@ class Faults:
         self._since.pop(kind, None)
 
     def notices(self, key: str, text: Text, now: int) -> list[OutboxRow]:
-        """One notice for each admin, in the admin's language."""
+        """One notice for each admin, in the admin's language.
+
+        Where `key` begins like one of FAULT_NAMES the second channel of the admins gets it too.
+        """
         return [
             notice_row(f"{key}:{now}", Target(chat_id), Written(text(translator(language))), now)
             for chat_id, language in self._readers()

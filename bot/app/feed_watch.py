@@ -8,6 +8,7 @@ from bot.app import venue_texts as texts
 from bot.app.faults import FEED, LAG, SKEW, UNANSWERED
 from bot.app.live import Live
 from bot.market.feed import FeedStatus
+from bot.notify.payload import FAULT
 
 SILENT_AFTER = 15.0  # s without a row; the admins are to hear of it within 20 s
 # s for which rows must flow before the feed counts as back: a feed that comes and goes every 20 s
@@ -131,7 +132,7 @@ class FeedWatch:
         self._causes.add(status.problem)
         wall = self._live.wall()
         text = partial(texts.feed_refused, status.problem, int(wait))
-        await self._live.note(self._live.faults.notices("feed:cause", text, wall))
+        await self._live.note(self._live.faults.notices(f"{FAULT}feed cause", text, wall))
 
     async def _say_back(self, status: FeedStatus) -> None:
         since, first = self._silent_since, self._first_row or self._silent_since

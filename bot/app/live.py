@@ -3,25 +3,23 @@
 Whatever changes the engine or the store goes through here, one at a time.
 """
 
-import asyncio
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import msgspec
 
 from bot.alerts.changes import Changes
-from bot.alerts.engine import Engine
 from bot.alerts.event import Event
 from bot.app import texts
-from bot.app.desk import Desk
 from bot.app.draft import Draft
 from bot.app.ends import Ends
-from bot.app.faults import FAULTS, Faults, Text
+from bot.app.faults import FAULTS, Text
 from bot.app.followup import heard_nothing
-from bot.app.journal import NO_JOURNAL, Journal
+from bot.app.parts import Parts
+from bot.app.pause_notices import Over, PauseNotices, ended_by
 from bot.app.sending_clock import SENDING_AT
 from bot.chat.answer import Answer
 from bot.chat.request import Request
@@ -29,31 +27,19 @@ from bot.market.catalog import Catalog
 from bot.market.inbox import Received
 from bot.market.tick import Tick
 from bot.notify.payload import outbox_row_for
-from bot.notify.storm import Flapping, Telling
-from bot.ops.metrics import Metrics
+from bot.notify.storm import Telling
 from bot.rules.book import Book
 from bot.rules.rule import Rule, Target
-from bot.store.port import Store, StoreError
+from bot.store import merge
+from bot.store.port import StoreError
 from bot.store.records import ChatRow, Commit, OutboxRow
 
 ALIVE_AT = "alive_at"  # the fact that says when the program last decided something
 ADMINS = "admins"  # the fact with the claimed admins, comma-separated
 CLAIM_CODE = "claim_code"  # the fact with the one-time code of a start without admins
+MOVED = "moved_chats"  # the fact with the groups that became supergroups: JSON, old id to new
 DATABASE = "database"  # the fault of a store that cannot write
 PART = 2_000  # rows of the outbox; a frame with more is stored in several transactions
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What is kept in step."""
-
-    engine: Engine
-    store: Store
-    desk: Desk
-    faults: Faults
-    metrics: Metrics
-    journal: Journal = NO_JOURNAL
-    flapping: Flapping = field(default_factory=Flapping)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +78,9 @@ class Live:
         self._gathering = gathering
         self._say_unrecorded = say_unrecorded
         self._draft = Draft()
-        self._lock = asyncio.Lock()
+        self._lock = parts.turn
         self.ends = Ends(parts.store, parts.desk)
+        self.pause_notices = PauseNotices(parts.store, parts.desk)
 
     async def begin(self) -> None:
         """Stores what ended while nothing ran, before any of it is sent."""
@@ -126,7 +113,7 @@ class Live:
                     self._draft.add_fact(SENDING_AT, str(self.wall()))
                 await self._record()
             if everything:  # what was on its way has an outcome by now
-                await self.ends.mark(self.engine.catalog, self.wall())
+                await self._mark(everything=True)
 
     async def begin_anew(self, now: int) -> None:
         """The venue's clock went back to `now` (ms): symbols wait for a first row again."""
@@ -209,35 +196,36 @@ class Live:
         async with self._lock:
             if answer.moved_to:
                 await self._move_chat(request.chat_id, answer.moved_to)
-            chats = tuple(self._merged(chat, base) for chat in answer.chats)
-            answer = dataclasses.replace(answer, chats=chats)
-            commit = answer.commit(request, self.wall(), self._claim(answer))
+            known = self.desk.chats
+            chats = (merge.changed(known.get(chat.chat_id), base, chat) for chat in answer.chats)
+            answer = dataclasses.replace(answer, chats=tuple(chats))
+            over = ended_by(answer, self.desk.pauses)
+            ended, facts = self.ends.with_watches(answer.unwatched, self.engine)
+            facts |= self._claim(answer) | self.pause_notices.with_these(over)
+            commit = answer.commit(request, self.wall(), facts)
+            commit = msgspec.structs.replace(commit, ended=ended)
             if (await self._store.commit(commit)).applied:
+                self.pause_notices.note(over)
                 await self._follow(answer)
+                await self._mark()
         self._wake()
 
     async def move_chat(self, old: int, new: int) -> None:
         """Follows a group that became a supergroup, in the store and here."""
         async with self._lock:
             await self._move_chat(old, new)
+            await self._record()
 
     async def _move_chat(self, old: int, new: int) -> None:
         renamed = await self._store.move_chat(old, new)
         self._draft.rename(renamed, old, new)
-        self._flapping.rename(renamed)
-        self.ends.rename(renamed)
+        self._flapping.rename(renamed, old, new)
+        self._add_facts(self.ends.rename(renamed))
+        self.pause_notices.rename(old, new)
         self.desk.move_chat(old, new, renamed)
+        self._draft.add_fact(MOVED, msgspec.json.encode(self.desk.moved).decode())
         self._journal.renamed(renamed, self.desk.book.rules)
         self.engine.rename_rules(renamed, self.desk.book.rules)
-
-    def _merged(self, chat: ChatRow, base: ChatRow | None) -> ChatRow:
-        """A chat's row as it is now, with what an answer changed of `base`."""
-        now = self.desk.chats.get(chat.chat_id)
-        if now is None or base is None or base.chat_id != chat.chat_id:
-            return chat
-        names = chat.__struct_fields__
-        changed = {n: getattr(chat, n) for n in names if getattr(chat, n) != getattr(base, n)}
-        return msgspec.structs.replace(now, **changed)
 
     def _heard_nothing(self, chat: ChatRow, head: Text) -> OutboxRow:
         chat_id, now, wall = chat.chat_id, self.now(), self.wall()
@@ -310,9 +298,10 @@ class Live:
             self._draft.add_unwatched(self.desk.retire(finished))
 
     def _row(self, event: Event, target: Target, wall: int, telling: Telling) -> OutboxRow:
-        """What a summary is to tell of waits with the rest where the rule is paused."""
-        if telling is Telling.FOLD and (target.chat_id, event.rule_id) in self.desk.pauses:
-            telling = Telling.TELL
+        """How one place is told; the pair was noted for all."""
+        paused = (target.chat_id, event.rule_id) in self.desk.pauses
+        place, pair = (target.chat_id, target.topic), (event.rule_id, event.symbol)
+        telling = self._flapping.note_in(place, pair, event.kind, telling, paused=paused)
         if telling is Telling.FOLD:
             self._metrics.held.labels("flap").inc()
         return outbox_row_for(event, target, wall, telling)
@@ -325,7 +314,9 @@ class Live:
         for end in changes.ended:
             self._flapping.forget(end.rule_id, end.symbol)
         if self.desk.pauses:
-            self._draft.add_resumed(self.desk.end_pauses(changes.ended))
+            over = self.desk.end_pauses(changes.ended)
+            self._draft.add_resumed((pause.chat_id, pause.rule_id) for pause in over)
+            self._add_facts(self.pause_notices.note(Over(pause, resumed=False) for pause in over))
 
     def _add_facts(self, facts: Mapping[str, str]) -> None:
         for name, value in facts.items():
@@ -345,9 +336,15 @@ class Live:
         self._draft = Draft()
         if self.faults.is_active(DATABASE):
             self._draft.add_rows(self.faults.end(DATABASE, texts.database_over, self.wall()))
-        if self.ends.is_new:
-            await self.ends.mark(self.engine.catalog, self.wall())
+        await self._mark()
         self._wake()
+
+    async def _mark(self, *, everything: bool = False) -> None:
+        """Corrects messages that are not true any more."""
+        if everything or self.ends.is_new:
+            await self.ends.mark(self.engine.catalog, self.wall())
+        if everything or self.pause_notices.is_new:
+            await self.pause_notices.mark(self.wall())
 
     def _cannot_record(self, reason: str) -> None:
         """The one message that is sent without a record: that nothing can be recorded."""

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from bot.app.feed_view import stale_symbols
-from bot.app.live import Parts
+from bot.app.parts import Parts
 from bot.app.vitals import Vitals
 from bot.market.feed import FeedStatus
 from bot.notify.notifier import Notifier

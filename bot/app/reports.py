@@ -7,6 +7,7 @@ from functools import partial
 from bot.app import texts
 from bot.app.faults import Faults
 from bot.chat.router import UNSTORED
+from bot.notify.payload import HAPPENED
 from bot.notify.port import DATABASE, TOKEN, UNREACHABLE
 from bot.store.records import OutboxRow
 
@@ -44,7 +45,7 @@ class Reports:
         """Something is lost or gone for good; it has no end."""
         _log.warning("%s", text, extra={"action": "sending_failed"})
         said = partial(texts.plain_fault, text)
-        self._waiting += self._faults.notices(f"happened:{text}", said, self._wall())
+        self._waiting += self._faults.notices(f"{HAPPENED}{text}", said, self._wall())
 
     def polling(self, kind: str, problem: str | None) -> None:
         """What keeps updates from being read, by the router's kinds; None: it is over.

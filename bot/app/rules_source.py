@@ -16,6 +16,7 @@ import msgspec
 
 from bot.app import texts
 from bot.app.live import Live, Replacement
+from bot.notify.payload import FAULT_OVER
 from bot.rules.book import created_key, diff, with_created
 from bot.rules.rule import Rule
 from bot.rules.rules_file import (
@@ -128,7 +129,6 @@ class RulesSource:
             live.faults.forget(FAULT)
             await live.fault(FAULT, partial(texts.rules_refused, lines))
             return
-        live.faults.forget(FAULT)
 
         def plan() -> Replacement:
             made = replacement(file, seen, live, self.path, self.said_symbols)
@@ -151,7 +151,9 @@ def replacement(file: RulesFile, seen: Reading, live: Live, path: Path, said: st
     same = [*change.kept, *(pair.new for pair in change.changed if not pair.decides)]
     kept = sum(any(live.engine.on(rule.id)) for rule in same)
     taken = partial(texts.rules_taken, path.name, str(change), kept)
-    notices = live.faults.notices("rules:taken", taken, wall)
+    ends = live.faults.is_active(FAULT)
+    live.faults.forget(FAULT)
+    notices = live.faults.notices(f"{FAULT_OVER if ends else ''}rules:taken", taken, wall)
     told, fact = symbol_notices(file, live, path, said)
     _log.info("%s taken: %s", path.name, change, extra={"action": "rules_taken"})
     return Replacement(desk.joined(rules), facts | fact, notices + told)

@@ -15,8 +15,9 @@ from bot.app.chats import NotifierChats, NotifierFaults
 from bot.app.copying import Copying
 from bot.app.faults import FAULTS, Faults
 from bot.app.journal import NO_JOURNAL
-from bot.app.live import CLAIM_CODE, Live, Parts
+from bot.app.live import CLAIM_CODE, Live
 from bot.app.pages import Figures
+from bot.app.parts import Parts
 from bot.app.recorder import KEY
 from bot.app.reports import Reports
 from bot.app.rules_source import (
@@ -105,7 +106,7 @@ async def build(wiring: Wiring) -> AsyncIterator["Program"]:
         rest = await stack.enter_async_context(MarketRest(wiring.rest_root))
         heartbeat = await stack.enter_async_context(Heartbeat(wiring.heartbeat_url))
         program = Program(wiring, saved, start, rest, heartbeat)
-        await restore_storms(program.storms)
+        await restore_storms(program.storms, saved.facts)
         del saved  # after a storm it is large, and this frame lives as long as the program
         yield program
 
@@ -148,6 +149,7 @@ class Program:
             gathering=self.notifier.gathering,
         )
         self.live.ends.restore(saved.facts)
+        self.live.pause_notices.restore(saved.facts)
         self.vitals = Vitals(
             self.engine,
             self.faults,

@@ -1,5 +1,6 @@
 """What a start finds: the database, the bot's name, the rules, and what an earlier run left."""
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from bot.alerts.changes import SampleKept, StateChange
 from bot.alerts.engine import Engine
 from bot.app.catalog_source import CATALOG
 from bot.app.desk import Desk
-from bot.app.live import ADMINS, ALIVE_AT, CLAIM_CODE
+from bot.app.live import ADMINS, ALIVE_AT, CLAIM_CODE, MOVED
 from bot.app.recorder import Recorder, Restored, recorder
 from bot.app.rules_source import CREATED, RulesFileUnusableError, RulesSource, Start
 from bot.app.storms import Storms
@@ -57,6 +58,7 @@ def restore_desk(desk: Desk, saved: Saved, file: RulesFile, now: int) -> None:
     desk.claim_code = saved.facts.get(CLAIM_CODE) or None
     desk.use_file(file)
     known = msgspec.json.decode(saved.facts.get(CREATED, "{}"), type=dict[str, int])
+    desk.moved = msgspec.json.decode(saved.facts.get(MOVED, "{}"), type=dict[int, int])
     desk.book = desk.joined(with_created(file.rules, known, now))
 
 
@@ -82,10 +84,10 @@ def restored(saved: Saved) -> Restored:
     )
 
 
-async def restore_storms(storms: Storms) -> None:
+async def restore_storms(storms: Storms, facts: Mapping[str, str]) -> None:
     """How much each rule told in the last minutes, and fired in the last hours."""
     try:
-        await storms.restore()
+        await storms.restore(facts)
     except StoreError as error:
         raise CannotStartError(str(error), USAGE) from None
 

@@ -64,6 +64,18 @@ def paused(rule: str, held: int, _: Translate) -> str:
     return text.format(name=escape(rule), messages=MESSAGES, held=held, command=command)
 
 
+def pause_over(rule: str, _: Translate, *, resumed: bool, is_left: bool) -> str:
+    """What the notice of a pause becomes where nobody's answer has put it right."""
+    name = f"<b>{escape(rule)}</b>"
+    if resumed:
+        return _("▶️ {name} goes on.").format(name=name)
+    if is_left:
+        text = _("▶️ {name} was changed and begins anew; what was held of it is dropped.")
+        return text.format(name=name)
+    text = _("{name} is no more: it was removed, or it ended. Nothing of it is held.")
+    return text.format(name=name)
+
+
 def summary(pairs: Sequence[Flapped], reader: Reader, now: int, _: Translate) -> str:
     """One text on everything that was folded in a chat; the busiest first."""
     ordered = sorted(pairs, key=lambda pair: (-pair.fired, pair.symbol, pair.rule))

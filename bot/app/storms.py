@@ -3,27 +3,29 @@
 What the engine decides and a replay tells is as ever: here only is chosen how it is told.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import msgspec
 
 from bot.alerts.event import Event
-from bot.alerts.lifecycle import Kind
 from bot.app import storm_texts
-from bot.app.live import Parts
+from bot.app.live import DATABASE
+from bot.app.parts import Parts
 from bot.chat.world import PausedRule
 from bot.locale import translator
 from bot.notify.channel import Written
 from bot.notify.keyboard import pause_keyboard, table_keyboard
-from bot.notify.payload import edit_row, event_of, notice_row
-from bot.notify.storm import HOUR, WITHIN, RuleMessages
+from bot.notify.payload import edit_row, event_of, is_flapping, notice_row
+from bot.notify.storm import HOUR, WITHIN, Place, RuleMessages
 from bot.rules.rule import Target
+from bot.store.order import SUMMED
 from bot.store.port import StoreError
 from bot.store.records import Commit, OutboxRow, Pause
 
 SUMMARY_EVERY = 900_000  # ms
+BEGUN = "pauses_begun"  # the fact with the pauses of the last minutes: chat, rule id, when (ms)
 _MINUTE = 60_000
 _GROWING = 20  # a notice is not edited again before another 20th of its age has passed
 
@@ -51,22 +53,48 @@ class Storms:
         self._desk = parts.desk
         self._metrics = parts.metrics
         self._flapping = parts.flapping
+        self._faults = parts.faults
+        self._turn = parts.turn
         self._messages = RuleMessages()
+        self._begun: dict[tuple[int, str], int] = {}  # when a pause began; of the last minutes
         self._now = now
         self._wall = wall
         self._said: dict[tuple[int, str], _Said] = {}
         self._counted_at = 0
 
-    async def restore(self) -> None:
+    async def restore(self, facts: Mapping[str, str]) -> None:
         """Takes what an earlier run sent and what fired, before anything is sent.
 
         Raises:
             StoreError: it cannot be read.
         """
+        kept = msgspec.json.decode(facts.get(BEGUN, "[]"), type=list[tuple[int, str, int]])
+        self._begun = {(chat_id, rule_id): at for chat_id, rule_id, at in kept}
         sends = await self._store.recent_sends(self._wall() - WITHIN)
-        paused = self._desk.pauses
-        self._messages.restore(send for send in sends if (send.chat_id, send.rule_id) not in paused)
-        self._flapping.restore(await self._store.firings(self._now() - 2 * HOUR))
+        self._messages.restore(  # what came before a pause brought it about
+            send for send in sends if send.at > self._begun.get((send.chat_id, send.rule_id), 0)
+        )
+        marks = {rule.id: rule.fingerprint for rule in self._desk.book.rules}
+        firings = await self._store.firings(self._now() - 2 * HOUR)
+        pairs = self._flapping.restore(
+            one for one in firings if marks.get(one.rule_id) == one.fingerprint
+        )
+        for pair, episodes in pairs.items():
+            await self._restore_said(pair, episodes)
+        folded = await self._store.flapping_rows(self._wall() + 1)
+        for row in folded:
+            self._flapping.said((row.rule_id, row.symbol), (row.chat_id, row.topic))
+        self._flapping.restore_folded(folded)
+
+    async def _restore_said(self, pair: tuple[str, str], episodes: Sequence[int]) -> None:
+        """Whom the last of these was told to as of a pair that flaps."""
+        for episode in reversed(episodes):
+            rows = await self._store.episode_rows(*pair, episode)
+            told = [row for row in rows if row.error == SUMMED or is_flapping(row)]
+            for row in told:
+                self._flapping.said(pair, (row.chat_id, row.topic))
+            if told:
+                return
 
     # -- what the notifier asks --------------------------------------------------------------
 
@@ -88,15 +116,22 @@ class Storms:
         Raises:
             StoreError: nothing was stored.
         """
-        if (chat_id, event.rule_id) in self._desk.pauses:
-            return
+        async with self._turn:
+            if (chat_id, event.rule_id) not in self._desk.pauses:
+                await self._pause(chat_id, topic, event)
+
+    async def _pause(self, chat_id: int, topic: int | None, event: Event) -> None:
         now = self._wall()
         waiting = await self._store.late_rows(chat_id, now, now + 1)  # all of the chat's
         held = sum(row.rule_id == event.rule_id for row in waiting)
         written = self._notice(chat_id, event.rule_id, event.rule, held)
         notice = notice_row(f"paused {event.rule_id} {now}", Target(chat_id, topic), written, now)
         pause = Pause(chat_id, event.rule_id, event.rule, now, notice.key)
-        await self._store.commit(Commit(pauses=(pause,), outbox=(notice,)))
+        begun = {key: at for key, at in self._begun.items() if at >= now - WITHIN}
+        begun[chat_id, event.rule_id] = now
+        facts = {BEGUN: msgspec.json.encode([(*key, at) for key, at in begun.items()]).decode()}
+        await self._store.commit(Commit(pauses=(pause,), outbox=(notice,), facts=facts))
+        self._begun = begun
         self._desk.pauses[chat_id, event.rule_id] = pause
         self._said[chat_id, event.rule_id] = _Said(held)
         self._messages.forget(chat_id, event.rule_id)
@@ -135,7 +170,10 @@ class Storms:
             counts = await self._store.held_counts() if pauses else {}
             self._metrics.held.labels("pause").set(sum(counts.values()))
             for pause in self._outdated(counts):
-                await self._show(pause, counts.get((pause.chat_id, pause.rule_id), 0))
+                key = pause.chat_id, pause.rule_id
+                async with self._turn:  # it may be over by now
+                    if pauses.get(key) is pause:
+                        await self._show(pause, counts.get(key, 0))
         except StoreError:
             return  # who records decisions says so; the next time comes soon
 
@@ -189,32 +227,43 @@ class Storms:
         """Tells each chat what was folded, where the oldest of it waits for 15 minutes."""
         now = self._wall()
         try:
-            due = await self._store.flapping_rows(now - SUMMARY_EVERY)
+            due = self._telling(await self._store.flapping_rows(now - SUMMARY_EVERY))
             if due or now - self._counted_at >= SUMMARY_EVERY:
-                rows = await self._store.flapping_rows(now + 1)
-                summed = await self._sum_up(rows, {(row.chat_id, row.topic) for row in due})
-                self._metrics.held.labels("flap").set(len(rows) - summed)
-                self._metrics.summed.inc(summed)
+                async with self._turn:
+                    if not self._faults.is_active(DATABASE):  # else some are not stored yet
+                        await self._sum_up({(row.chat_id, row.topic) for row in due})
                 self._counted_at = now
         except StoreError:
             return  # who records decisions says so; the next time comes soon
 
-    async def _sum_up(
-        self, rows: Sequence[OutboxRow], due: AbstractSet[tuple[int, int | None]]
-    ) -> int:
-        """One message for each of these chats and topics; how many alerts they tell of."""
-        by_place: dict[tuple[int, int | None], list[OutboxRow]] = {}
-        for row in rows:
-            by_place.setdefault((row.chat_id, row.topic), []).append(row)
-        summed = 0
-        for (chat_id, topic), folded in by_place.items():
-            if (chat_id, topic) not in due or not self._desk.hears(chat_id, self._now()):
-                continue
-            notice = self._summary(Target(chat_id, topic), folded)
-            ids = tuple(row.id for row in folded)
-            await self._store.commit(Commit(outbox=(notice,), summed=ids))
-            summed += len(ids)
-        return summed
+    def _telling(self, rows: Iterable[OutboxRow]) -> list[OutboxRow]:
+        """Those that may be told now: the rule is not paused there, and the chat hears."""
+        now = self._now()
+        return [
+            row
+            for row in rows
+            if (row.chat_id, row.rule_id) not in self._desk.pauses
+            and self._desk.hears(row.chat_id, now)
+        ]
+
+    async def _sum_up(self, due: AbstractSet[Place]) -> None:
+        """One message for each of these chats and topics, of all that waits there."""
+        rows = await self._store.flapping_rows(self._wall() + 1)
+        by_place: dict[Place, list[OutboxRow]] = {}
+        for row in self._telling(rows):
+            if (row.chat_id, row.topic) in due:
+                by_place.setdefault((row.chat_id, row.topic), []).append(row)
+        notices = tuple(self._summary(Target(*place), own) for place, own in by_place.items())
+        summed = {row.id for own in by_place.values() for row in own}
+        if summed:
+            await self._store.commit(Commit(outbox=notices, summed=tuple(summed)))
+        left = [row for row in rows if row.id not in summed]
+        self._flapping.restore_folded(left)
+        for place, own in by_place.items():
+            for row in own:
+                self._flapping.said((row.rule_id, row.symbol), place)
+        self._metrics.held.labels("flap").set(len(left))
+        self._metrics.summed.inc(len(summed))
 
     def _summary(self, target: Target, rows: Sequence[OutboxRow]) -> OutboxRow:
         by_pair: dict[tuple[str, str], list[Event]] = {}
@@ -232,10 +281,9 @@ class Storms:
     def _flapped(self, events: Sequence[Event]) -> storm_texts.Flapped:
         last = events[-1]
         rule = self._desk.book.rule(last.rule_id)
-        on = self._engine.is_on(last.rule_id, last.symbol, last.since)
         return storm_texts.flapped(
             events,
             downwards=rule is not None and rule.fires_downwards,
-            on_since=last.since if on and last.kind is not Kind.RESOLVED else None,
+            on_since=self._engine.on_since(last.rule_id, last.symbol),
             goes_on=self._flapping.is_flapping(last.rule_id, last.symbol, self._now()),
         )

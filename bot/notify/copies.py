@@ -11,7 +11,7 @@ from bot.notify.channel import Written
 from bot.notify.item import Reader
 from bot.notify.markup import plain_text
 from bot.notify.message import doubt_mark, write
-from bot.notify.payload import decode_payload, short_id
+from bot.notify.payload import decode_payload, is_fault, short_id
 from bot.rules.rule import Target
 from bot.store.records import OutboxKind, OutboxRow
 
@@ -22,9 +22,9 @@ Admins = Container[int]
 
 
 def wants(row: OutboxRow, to: Target | None, admins: Admins) -> bool:
-    """Whether a row is for an address: a chat's (of one topic, if named) or the admins' notices."""
+    """Whether a row is for an address: a chat's (of one topic, if named) or a fault."""
     if to is None:
-        return row.kind is OutboxKind.NOTICE and row.chat_id in admins
+        return row.kind is OutboxKind.NOTICE and row.chat_id in admins and is_fault(row)
     return row.chat_id == to.chat_id and to.topic in (None, row.topic)
 
 

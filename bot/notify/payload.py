@@ -19,6 +19,10 @@ class _Mark(msgspec.Struct):
     flapping: bool = False
 
 
+# How the names of notices begin that tell of the program's faults.
+FAULT, FAULT_OVER, HAPPENED = "fault:", "over:", "happened:"
+FAULT_NAMES = FAULT, FAULT_OVER, HAPPENED
+
 _EVENT = msgspec.json.Decoder(Event)
 _MARK = msgspec.json.Decoder(_Mark)
 _WRITTEN = msgspec.json.Decoder(Written)
@@ -87,6 +91,11 @@ def notice_row(name: str, target: Target, written: Written, created_at: int) -> 
     """Something the program itself says; `name` tells it from every other notice ever."""
     key = _key("notice", name, target.chat_id, target.topic)
     return _written_row(OutboxKind.NOTICE, key, target, written, created_at)
+
+
+def is_fault(row: OutboxRow) -> bool:
+    """Whether a notice tells of a fault of the program, or of its end: its name begins so."""
+    return row.key.startswith(tuple(_key("notice", name) for name in FAULT_NAMES))
 
 
 def edit_row(name: str, target: Target, written: Written, created_at: int) -> OutboxRow:

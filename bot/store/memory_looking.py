@@ -40,11 +40,11 @@ def recent_sends(outbox: MemoryOutbox, since: int) -> list[RecentSend]:
 
 def firings(outbox: MemoryOutbox, since: int) -> list[Firing]:
     found = {
-        (row.episode, row.rule_id, row.symbol)
+        (row.episode, row.rule_id, row.fingerprint, row.symbol)
         for row in outbox.rows.values()
         if row.event == "fired" and row.episode >= since
     }
-    return [Firing(rule_id, symbol, episode) for episode, rule_id, symbol in sorted(found)]
+    return [Firing(rule, mark, symbol, episode) for episode, rule, mark, symbol in sorted(found)]
 
 
 def flapping_rows(outbox: MemoryOutbox, before: int) -> list[OutboxRow]:

@@ -22,6 +22,15 @@ def committed(stored: ChatRow | None, given: ChatRow) -> ChatRow:
     )
 
 
+def changed(now: ChatRow | None, base: ChatRow | None, given: ChatRow) -> ChatRow:
+    """A chat's row as it is now, with what was changed of `base` to get the given one."""
+    if now is None or base is None or base.chat_id != given.chat_id:
+        return given
+    names = given.__struct_fields__
+    changed = {n: getattr(given, n) for n in names if getattr(given, n) != getattr(base, n)}
+    return msgspec.structs.replace(now, **changed)
+
+
 def delivered(stored: ChatRow | None, given: ChatRow) -> ChatRow:
     """By the outcome of a delivery: only `disabled` and `not_before` of a known chat change."""
     if stored is None:

@@ -81,7 +81,8 @@ class OutboxRow(msgspec.Struct, frozen=True):
     event: str = ""  # of an alert: "fired", "resolved" or "reminded"
     expires_at: int | None = None  # a countdown is worthless after T
     status: OutboxStatus = OutboxStatus.NEW
-    attempts: int = 0
+    attempts: int = 0  # requests that were made or may have been, one that is under way with them
+    lease: int = 0  # counts its leases: the outcome of an earlier one does not count
     doubtful: bool = False  # an earlier attempt may have arrived: mark as possible repeat
     not_before: int = 0
     lease_until: int = 0
@@ -90,6 +91,7 @@ class OutboxRow(msgspec.Struct, frozen=True):
     error: str = ""
     held: Held = Held.NO
     copied: Copied = Copied.NO
+    hastened_at: int = 0  # when its wait was last cut short, though it may have arrived
     id: int = 0
 
 
@@ -115,6 +117,7 @@ class Firing(msgspec.Struct, frozen=True):
     """One episode's begin, whoever was told of it; `episode` is its `since`."""
 
     rule_id: str
+    fingerprint: str
     symbol: str
     episode: int
 

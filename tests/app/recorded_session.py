@@ -9,7 +9,8 @@ from typing import Any
 from bot import __version__
 from bot.app.desk import Desk
 from bot.app.faults import Faults
-from bot.app.live import Live, Parts
+from bot.app.live import Live
+from bot.app.parts import Parts
 from bot.app.recorder import Recorder
 from bot.app.rules_source import CREATED, Reading, created_text, replacement
 from bot.app.start import restore_desk, restored, restored_engine

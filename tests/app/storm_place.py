@@ -10,7 +10,8 @@ from bot import __version__
 from bot.app.chats import NotifierChats
 from bot.app.desk import Desk
 from bot.app.faults import Faults
-from bot.app.live import Live, Parts, Replacement
+from bot.app.live import Live, Replacement
+from bot.app.parts import Parts
 from bot.app.start import restore_desk, restored_engine
 from bot.app.storms import Storms
 from bot.chat.access import Access
@@ -66,7 +67,7 @@ class Run:
         faults = Faults(self.desk.admin_readers)
         parts = Parts(engine, self.store, self.desk, faults, self.metrics)
         self.storms = Storms(parts, now=self.clock, wall=self.clock)
-        await self.storms.restore()
+        await self.storms.restore(saved.facts)
         self.api = BotApi(self.telegram.token, self.telegram.url)
         self.notifier = Notifier(
             self.store,
@@ -84,6 +85,9 @@ class Run:
             wake=self.notifier.wake,
             say_unrecorded=_never_unrecorded,
         )
+        self.live.ends.restore(saved.facts)
+        self.live.pause_notices.restore(saved.facts)
+        await self.live.begin()
 
     async def stop(self) -> None:
         await self.notifier.stop(1)

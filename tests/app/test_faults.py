@@ -15,7 +15,8 @@ from bot.app import venue_texts as texts
 from bot.app.desk import Desk
 from bot.app.faults import CATALOG_DOUBTED, FAULTS, FEED, KEPT, LAG, SOURCES, UNANSWERED, Faults
 from bot.app.feed_watch import FeedWatch
-from bot.app.live import Live, Parts
+from bot.app.live import Live
+from bot.app.parts import Parts
 from bot.locale import translator
 from bot.market.catalog import Catalog
 from bot.market.feed import FeedStatus

@@ -9,7 +9,8 @@ from bot import __version__
 from bot.alerts.engine import Engine
 from bot.app.desk import Desk
 from bot.app.faults import Faults
-from bot.app.live import Live, Parts, Replacement
+from bot.app.live import Live, Replacement
+from bot.app.parts import Parts
 from bot.chat.answer import Answer
 from bot.chat.request import Request, RequestKind
 from bot.market.catalog import Catalog

@@ -14,7 +14,8 @@ from bot.alerts.engine import Engine
 from bot.app.copying import NAMES, SECOND, Copying, CopyingSettings
 from bot.app.desk import Desk
 from bot.app.faults import Faults
-from bot.app.live import Live, Parts
+from bot.app.live import Live
+from bot.app.parts import Parts
 from bot.app.sending_clock import SENDING_AT
 from bot.app.texts import plain_fault
 from bot.market.catalog import Catalog

@@ -169,11 +169,14 @@ async def test_a_rule_that_goes_takes_its_pause_and_what_was_held_along(
     async with run(store, telegram, clock, HOT) as made:
         await storm(made, 18)
         notice = telegram.to(ADMIN)[-1]
+        (button,) = notice.data
         await made.replace(*rules)
         assert made.desk.pauses == {}
         assert (await store.load()).pauses == ()
         assert await store.held_counts() == {}
-        answer = await made.press(notice, notice.data[0])
+        assert ("was changed" if goes == "edited" else "is no more") in notice.text
+        assert notice.buttons == []
+        answer = await made.press(notice, button)
         assert answer.resumed == ()
         assert answer.toast
         count = len(telegram.to(ADMIN))

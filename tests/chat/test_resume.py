@@ -80,20 +80,21 @@ def test_the_button_resumes_its_rule_and_its_message_says_so() -> None:
     world = world_with(HOT, SOON)
     answer = world.press(button(HOT))
     assert answer.resumed == ((ADMIN, HOT.rule_id),)
-    (edit,) = answer.edits
-    assert (edit.edit_of, edit.buttons) == (99, ())  # the message under which it was pressed
-    assert "37 held alerts follow" in plain_text(edit.text)
+    # The message under which it was pressed, and the present notice where it is another one.
+    assert [(edit.edit_of, edit.buttons) for edit in answer.edits] == [(99, ()), (501, ())]
+    assert all("37 held alerts follow" in plain_text(edit.text) for edit in answer.edits)
     assert "37 held alerts follow" in answer.toast
     assert "<" not in answer.toast
     assert [one.name for one in world.paused(ADMIN)] == ["soon"]
 
 
-def test_pressed_again_it_says_that_nothing_is_paused_and_leaves_the_message() -> None:
+def test_pressed_again_it_says_that_nothing_is_paused_and_the_message_says_so() -> None:
     world = world_with(SOON)
     world.press(button(SOON))
     again = world.press(button(SOON))
     assert "not paused here any more" in again.toast
-    assert (again.changes, again.edits, again.replies) == (False, (), ())
+    assert (again.changes, again.replies) == (False, ())
+    assert [(one.edit_of, one.buttons) for one in again.edits] == [(99, ())]
 
 
 def test_pressed_when_the_rule_is_gone_it_says_so_and_the_button_goes() -> None:

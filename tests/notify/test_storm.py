@@ -138,7 +138,7 @@ def test_a_restart_in_the_middle_changes_nothing() -> None:
         now = before[-1] if before else 0
         again = Flapping()
         again.restore(
-            Firing(RULE, SYMBOL, START + minute * MINUTE)
+            Firing(RULE, "f1", SYMBOL, START + minute * MINUTE)
             for minute in reversed(before)
             if minute >= now - 120
         )
@@ -148,7 +148,7 @@ def test_a_restart_in_the_middle_changes_nothing() -> None:
 def test_a_rule_that_ended_or_moved_takes_its_firings_along() -> None:
     flapping = Flapping()
     told(flapping, [0, 1, 2, 3, 4, 5, 6])
-    flapping.rename({RULE: "file:hotter"})
+    flapping.rename({RULE: "file:hotter"}, -1, -2)
     at = START + 7 * MINUTE
     assert flapping.is_flapping("file:hotter", SYMBOL, at)
     assert not flapping.is_flapping(RULE, SYMBOL, at)

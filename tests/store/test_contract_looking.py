@@ -96,6 +96,22 @@ async def test_what_is_done_with_is_not_hastened(store: Store) -> None:
     assert await store.row_of(leased.key) == before
 
 
+async def test_what_may_have_arrived_is_hastened_once_in_five_minutes(store: Store) -> None:
+    await put(store, row(1), row(2))
+    one, two = await take(store)
+    await store.settle([uncertain(one, NOW + 40_000), again(two, NOW + 40_000)])
+    await store.hasten(NOW)
+    one, two = await take(store)
+    for now in range(NOW + 5_000, NOW + 300_000, 5_000):
+        await store.settle([uncertain(one, NOW + 900_000), again(two, NOW + 900_000)])
+        await store.hasten(now)
+        [two] = await take(store, now)
+        one = msgspec.structs.replace(one, lease=-1)  # it is settled already
+        assert two.chat_id == 2
+    await store.hasten(NOW + 300_000)
+    assert [r.chat_id for r in await take(store, NOW + 300_000)] == [1]
+
+
 async def test_recent_sends_are_messages_oldest_first(store: Store) -> None:
     hot, cold = {"rule_id": "file:hot"}, {"rule_id": "file:cold"}
     messages = [  # the rows of each message, when it was sent, its number
@@ -131,14 +147,16 @@ async def test_firings_are_counted_once_whoever_was_told(store: Store) -> None:
         store,
         row(1, event="fired", episode=101, symbol="ETHUSDT"),
         row(1, event="fired", episode=101, rule_id="file:cold"),
+        row(1, event="fired", episode=101, rule_id="file:cold", fingerprint="f2"),
         row(1, event="fired", episode=99),
         row(1, event="resolved", episode=102),
         row(1, event="reminded", episode=103),
     )
     assert await store.firings(100) == [
-        Firing("file:hot", "BTCUSDT", 100),
-        Firing("file:cold", "BTCUSDT", 101),
-        Firing("file:hot", "ETHUSDT", 101),
+        Firing("file:hot", "f1", "BTCUSDT", 100),
+        Firing("file:cold", "f1", "BTCUSDT", 101),
+        Firing("file:cold", "f2", "BTCUSDT", 101),
+        Firing("file:hot", "f1", "ETHUSDT", 101),
     ]
 
 

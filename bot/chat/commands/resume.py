@@ -34,12 +34,16 @@ def press(call: Call, world: World) -> Answer:
     found = [one for one in world.paused(chat_id) if rule_handle(one.rule_id) == call.argument]
     if found:
         answer = _resumed(call, found)
-        shown = Written(answer.replies[0].text, edit_of=call.request.message_id)
-        toast = plain_text(shown.text)[:_LONGEST_TOAST]
-        return Answer(toast=toast, resumed=answer.resumed, edits=(shown,))
+        text = answer.replies[0].text
+        # It may be the notice of an earlier pause.
+        shown = dict.fromkeys([call.request.message_id, *(rule.message_id for rule in found)])
+        edits = tuple(Written(text, edit_of=each) for each in shown if each is not None)
+        toast = plain_text(text)[:_LONGEST_TOAST]
+        return Answer(toast=toast, resumed=answer.resumed, edits=edits)
     if any(rule_handle(rule.id) == call.argument for rule in world.rules(chat_id)):
-        return Answer(toast=_("This rule is not paused here any more; its alerts are sent."))
-    text = _("This rule is no more: it was removed, or it ended. Nothing of it is held.")
+        text = _("This rule is not paused here any more; its alerts are sent.")
+    else:
+        text = _("This rule is no more: it was removed, or it ended. Nothing of it is held.")
     return Answer(toast=text, edits=(Written(text, edit_of=call.request.message_id),))
 
 
