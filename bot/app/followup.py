@@ -13,6 +13,7 @@ from bot.locale import translator
 from bot.market.catalog import Catalog
 from bot.notify.channel import Written
 from bot.notify.item import Item
+from bot.notify.markup import with_mark
 from bot.notify.message import write
 from bot.notify.payload import edit_row, event_of, is_flapping, notice_row
 from bot.rules.rule import Target
@@ -69,7 +70,7 @@ async def ended_rows(
         ]
         marks = texts.ended(gone, over, translator(reader.language), alone=len(together) == 1)
         edited = msgspec.structs.replace(
-            written, text=f"{written.text}\n{marks}", silent=True, edit_of=row.message_id
+            written, text=with_mark(written.text, marks), silent=True, edit_of=row.message_id
         )
         if len(together) == 1:
             edited = msgspec.structs.replace(edited, buttons=())

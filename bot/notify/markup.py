@@ -73,6 +73,15 @@ def split_html(markup: str, max_units: int = MAX_UNITS, max_bytes: int = MAX_BYT
     return [part for part in parts if not is_blank(plain_text(part))] or [""]
 
 
+def with_mark(markup: str, mark: str) -> str:
+    """A text that is to replace a message's, with a line about it.
+
+    The line is at the end, but where that takes several messages at the top: one can replace one.
+    """
+    whole = f"{markup}\n{mark}"
+    return whole if len(split_html(whole)) == 1 else f"{mark}\n{markup}"
+
+
 class _Token:
     """A tag, an entity, or text."""
 

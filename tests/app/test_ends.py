@@ -6,7 +6,10 @@ import pytest
 from bot.app.ends import ENDS
 from bot.chat.answer import Answer
 from bot.chat.request import Request, RequestKind
-from bot.notify.payload import decode_payload
+from bot.notify.batch import written_of
+from bot.notify.item import Reader
+from bot.notify.markup import MAX_UNITS, plain_text, units
+from bot.notify.payload import decode_payload, encode_event, event_of
 from bot.store.records import Commit, Committed, OutboxKind, OutboxRow, OutboxStatus
 from tests.app.test_live import ADMIN, HIGH, Around, S, watch
 
@@ -53,6 +56,21 @@ async def test_a_message_on_its_way_is_edited_once_it_has_arrived() -> None:
     (text,) = await edits(around)
     assert "changed or removed" in text
     assert (await around.store.load()).facts[ENDS] == "[]"
+
+
+async def test_the_edit_of_a_message_of_several_parts_says_it_in_the_part_that_it_changes() -> None:
+    around = await Around(watch("BTCUSDT rate > 0.1%")).start()
+    fired = await leased(around)
+    long = msgspec.structs.replace(event_of(fired), note="word " * 2_000)
+    row = msgspec.structs.replace(fired, payload=encode_event(long))
+    assert len(written_of([row], Reader(), around.time)) == 3
+    await settle(around, row, OutboxStatus.SENT)
+    await unwatch(around)
+    await pass_time(around)
+    (edit,) = [one for one in around.store._outbox.rows.values() if one.kind is OutboxKind.EDIT]
+    (part,) = written_of([edit], Reader(), around.time)
+    assert part.text.startswith("— This rule was changed or removed")
+    assert units(plain_text(part.text)) <= MAX_UNITS
 
 
 async def test_over_a_restart_between_its_end_and_its_arrival_it_is_edited() -> None:

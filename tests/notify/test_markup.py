@@ -13,6 +13,7 @@ from bot.notify.markup import (
     plain_text,
     split_html,
     units,
+    with_mark,
 )
 from tests.doubles.telegram_html import parse_html, utf16_length
 
@@ -143,3 +144,17 @@ def test_a_huge_note_takes_time_in_proportion(note: str) -> None:
     began = time.process_time()
     check(f"<b>X</b>\n{escape(note)}")
     assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("<b>x</b>", "<b>x</b>\n— over"),
+        ("x" * 4_089, "x" * 4_089 + "\n— over"),
+        ("x" * 4_090, "— over\n" + "x" * 4_090),
+        ("<b>" + "word " * 2_000 + "</b>", "— over\n<b>" + "word " * 2_000 + "</b>"),
+    ],
+    ids=["short", "just fits", "one too many", "several messages"],
+)
+def test_a_mark_stands_where_the_message_that_is_replaced_shows_it(text: str, marked: str) -> None:
+    assert with_mark(text, "— over") == marked
