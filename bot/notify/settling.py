@@ -34,8 +34,8 @@ def settled(rows: Sequence[OutboxRow], outcome: Outcome, now: int) -> list[Outbo
 
 
 def released(rows: Sequence[OutboxRow], not_before: int = 0) -> list[OutboxRow]:
-    """Leased rows that were not attempted: they wait again."""
-    return [_waiting(row, not_before) for row in rows]
+    """Leased rows that were not attempted: they wait again, their attempt is given back."""
+    return [_waiting(_with(row, attempts=row.attempts - 1), not_before) for row in rows]
 
 
 def dead(rows: Sequence[OutboxRow], reason: str) -> list[OutboxRow]:

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from contextlib import closing
 
-from sqlalchemy import bindparam, select, text, update
+import msgspec
+from sqlalchemy import bindparam, func, select, text, update
 
 from bot.store import merge, order
 from bot.store.adding import add_rows
 from bot.store.holding import hold_lapsed, with_holds
-from bot.store.records import ChatRow, Copied, OutboxRow
-from bot.store.schema import PUT_OFF, chats, leased, outbox, turns
-from bot.store.transaction import LEASE, Transaction, chunks, dicts, plan, write
+from bot.store.records import ChatRow, Copied, OutboxKind, OutboxRow
+from bot.store.schema import PUT_OFF, chats, leased, outbox, overtaken, turns, waiting
+from bot.store.transaction import HASTE, LEASE, Transaction, chunks, dicts, lines, plan, write
 
 _DUE = (
     select(turns.c.chat_id)
@@ -18,6 +19,13 @@ _DUE = (
     .order_by(turns.c.first_id)
     .limit(bindparam("enough"))
 )
+_PASSED_ALERT = (
+    select(outbox.c.id)
+    .where(outbox.c.chat_id == bindparam("chat"), outbox.c.kind == OutboxKind.ALERT)
+    .where(outbox.c.id > bindparam("up_to"), waiting())
+    .limit(1)
+)
+_NEWEST = select(func.max(outbox.c.id))
 _THESE = select(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -28,15 +36,32 @@ def lease(
     plan(transaction, hold_lapsed(transaction, now))
     enough = limit + len(busy_chats)  # each chat that is not busy yields a row
     due = transaction.connection.scalars(_DUE, {"now": now, "enough": enough}).all()
+    free = [chat_id for chat_id in due if chat_id not in busy_chats]
     claimed: list[tuple[OutboxRow, OutboxRow]] = []
-    for chat_id in due:
-        if len(claimed) < limit and chat_id not in busy_chats:
-            with closing(transaction.queue(chat_id)) as queue:
-                taken = order.together(queue, now)
-            claimed += [(row, order.leased(row, until)) for row in taken]
+    for ids in chunks(free[:limit]):
+        waiting_in = lines(transaction, ids)
+        for chat_id in ids:
+            if len(claimed) < limit:
+                line = waiting_in[chat_id]
+                front = order.next_of(line, now)
+                with closing(transaction.queue(chat_id, front)) as queue:
+                    taken = order.together(queue, now)
+                claimed += [(row, order.leased(row, until)) for row in taken]
+                if front.lane == order.SOON:
+                    _overtake(transaction, chat_id, line.overtaken)
     write(transaction, (after for _, after in claimed), LEASE)
     plan(transaction, {row.chat_id for row, _ in claimed})
     return claimed
+
+
+def _overtake(transaction: Transaction, chat_id: int, before: order.Overtaken) -> None:
+    """Notes a reply that went before the alerts that wait."""
+    passed = {"chat": chat_id, "up_to": before.up_to}
+    waits = transaction.connection.scalar(_PASSED_ALERT, passed) is not None
+    newest = transaction.connection.scalar(_NEWEST) if waits else None
+    after = order.overtaken(before, newest)
+    if after != before:
+        transaction.upsert(overtaken, [{"chat_id": chat_id, **msgspec.structs.asdict(after)}])
 
 
 def unlease(transaction: Transaction, claimed: Sequence[tuple[OutboxRow, OutboxRow]]) -> None:
@@ -106,12 +131,10 @@ def _finish(transaction: Transaction, touched: set[int], added: Sequence[OutboxR
 
 
 def hasten(transaction: Transaction, now: int) -> None:
-    columns = outbox.c
-    put_off = select(columns.id, columns.chat_id, columns.status)
-    found = transaction.rows(put_off.where(text(PUT_OFF), columns.not_before > now))
-    rows = [row for row in found if row.status in order.UNSENT]
-    for some in chunks(row.id for row in rows):
-        transaction.change(update(outbox).where(columns.id.in_(some)).values(not_before=now))
+    put_off = select(outbox).where(text(PUT_OFF), outbox.c.not_before > now)
+    found = transaction.records(OutboxRow, put_off)
+    rows = [hastened for row in found if (hastened := order.hastened(row, now)) is not None]
+    write(transaction, rows, HASTE)
     plan(transaction, {row.chat_id for row in rows})
 
 

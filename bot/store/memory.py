@@ -133,7 +133,10 @@ class MemoryStore:
         return sum(map(self._outbox.add, rows))
 
     def _plan(self, chat_ids: Iterable[int]) -> None:
-        self._outbox.plan(chat_ids, lambda chat_id: self._chats.get(chat_id) or ChatRow(chat_id))
+        self._outbox.plan(chat_ids, self._chat)
+
+    def _chat(self, chat_id: int) -> ChatRow:
+        return self._chats.get(chat_id) or ChatRow(chat_id)
 
     # -- delivering ------------------------------------------------------------------------
 
@@ -150,7 +153,7 @@ class MemoryStore:
         claimed: list[OutboxRow] = []
         for _, chat_id in sorted(due):
             if len(claimed) < limit:
-                taken = order.together(outbox.queue(chat_id), now)
+                taken = outbox.claim(self._chat(chat_id), now)
                 claimed += [order.leased(row, until) for row in taken]
         for row in claimed:
             outbox.put(row)
@@ -196,10 +199,10 @@ class MemoryStore:
         outbox = self._outbox
         waiting = (outbox.queue(chat_id) for chat_id in list(outbox.queue_lengths()))
         rows = [row for queue in (*waiting, outbox.all_held()) for row in queue]
-        put_off = [row for row in rows if row.not_before > now]
-        for row in put_off:
-            outbox.put(msgspec.structs.replace(row, not_before=now))
-        self._plan(_ids(put_off))
+        hastened = [each for row in rows if (each := order.hastened(row, now)) is not None]
+        for row in hastened:
+            outbox.put(row)
+        self._plan(_ids(hastened))
 
     async def mark_copied(self, ids: Sequence[int], copied: Copied) -> None:
         for row in [self._outbox.rows[number] for number in ids if number in self._outbox.rows]:
@@ -288,6 +291,7 @@ class MemoryStore:
             self._outbox.put(msgspec.structs.replace(row, chat_id=new))
         self._rename(renamed)
         self._move_pauses(old, new, renamed)
+        self._outbox.forget_overtaken(old)
         self._plan((old, new))
         return renamed
 

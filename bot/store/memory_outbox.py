@@ -1,6 +1,7 @@
 """The outbox of the store in memory: rows, and what finds them without looking at all of them."""
 
-from bisect import bisect_left, bisect_right, insort
+import heapq
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import TypeVar
@@ -11,7 +12,7 @@ from bot.store import order
 from bot.store.records import ChatRow, OutboxKind, OutboxRow, OutboxStatus
 
 _Key = TypeVar("_Key")
-_Item = TypeVar("_Item", int, tuple[int, int])
+_Place = tuple[int | None, int]  # topic and lane
 
 
 class MemoryOutbox:
@@ -22,13 +23,12 @@ class MemoryOutbox:
         self.paused: set[tuple[int, str]] = set()  # chat and rule id
         self.turns: dict[int, tuple[int, int]] = {}  # chat -> when its turn comes, its first row
         self._numbers: dict[str, int] = {}  # by key
-        self._lanes: dict[int, int] = {}
-        self._queues: dict[int, list[tuple[int, int]]] = {}  # chat -> (lane, id) of what waits
+        self._queues: dict[int, dict[_Place, list[int]]] = {}  # by chat: what waits
+        self._overtaken: dict[int, order.Overtaken] = {}  # by chat
         self._leased: dict[int, set[int]] = {}  # by chat
         self._held: dict[int, set[int]] = {}  # by chat
         self._unsent: dict[str, set[int]] = {}  # by rule id
         self._episodes: dict[tuple[str, str, int], set[int]] = {}  # alerts
-        self._replies: dict[int, list[int]] = {}  # by chat, whatever became of them
         self._ids = count(1)
 
     # -- changes ---------------------------------------------------------------------------
@@ -38,8 +38,6 @@ class MemoryOutbox:
         number = next(self._ids)
         if row.key in self._numbers:
             return False
-        passed = self._passed(row.chat_id) if row.kind is OutboxKind.REPLY else 0
-        self._lanes[number] = order.lane(row.kind, passed)
         self._numbers[row.key] = number
         self._enter(self.with_hold(msgspec.structs.replace(row, id=number)))
         return True
@@ -51,7 +49,7 @@ class MemoryOutbox:
 
     def remove(self, row: OutboxRow) -> None:
         self._leave(row)
-        del self.rows[row.id], self._lanes[row.id], self._numbers[row.key]
+        del self.rows[row.id], self._numbers[row.key]
 
     def with_hold(self, row: OutboxRow) -> OutboxRow:
         """A row that waits, held where its rule is paused."""
@@ -82,24 +80,48 @@ class MemoryOutbox:
         """Works out anew when the turn of these chats comes."""
         for chat_id in set(chat_ids):
             self.turns.pop(chat_id, None)
-            queue = self._queues.get(chat_id)
-            if queue:
-                first, chat = self.rows[queue[0][1]], chat_of(chat_id)
-                leases = (self.rows[each].lease_until for each in self._leased.get(chat_id, ()))
-                lease_end = max(leases, default=0)
-                due_at = order.due_at(first.not_before, lease_end, chat.disabled, chat.not_before)
-                if due_at is not None:
-                    self.turns[chat_id] = (due_at, first.id)
+            if (turn := order.turn(self._line(chat_of(chat_id)))) is not None:
+                self.turns[chat_id] = turn
+
+    def claim(self, chat: ChatRow, now: int) -> list[OutboxRow]:
+        """What goes next in a chat whose turn it is."""
+        front = order.next_of(self._line(chat), now)
+        if front.lane == order.SOON:
+            self._overtake(chat.chat_id)
+        queue = self._queues[chat.chat_id][front.topic, front.lane]
+        return order.together((self.rows[number] for number in queue), now)
+
+    def forget_overtaken(self, chat_id: int) -> None:
+        self._overtaken.pop(chat_id, None)
+
+    def _line(self, chat: ChatRow) -> order.Line:
+        queues = self._queues.get(chat.chat_id, {}).items()
+        fronts = [
+            order.Front(*place, queue[0], self.rows[queue[0]].not_before) for place, queue in queues
+        ]
+        leases = (self.rows[each].lease_until for each in self._leased.get(chat.chat_id, ()))
+        overtaken = self._overtaken.get(chat.chat_id, order.Overtaken())
+        lease_end = max(leases, default=0)
+        return order.Line(fronts, lease_end, chat.disabled, chat.not_before, overtaken)
+
+    def _overtake(self, chat_id: int) -> None:
+        """Notes a reply that went before the alerts that wait."""
+        before = self._overtaken.get(chat_id, order.Overtaken())
+        waits = any(
+            row.kind is OutboxKind.ALERT and row.id > before.up_to for row in self.queue(chat_id)
+        )
+        self._overtaken[chat_id] = order.overtaken(before, max(self.rows) if waits else None)
 
     # -- questions -------------------------------------------------------------------------
 
     def queue(self, chat_id: int) -> Iterator[OutboxRow]:
-        """The waiting rows of a chat in order."""
-        return (self.rows[number] for _, number in self._queues.get(chat_id, ()))
+        """The waiting rows of a chat by number."""
+        numbers = heapq.merge(*self._queues.get(chat_id, {}).values())
+        return (self.rows[number] for number in numbers)
 
     def queue_lengths(self) -> dict[int, int]:
         """How many rows of each chat wait."""
-        return {chat_id: len(queue) for chat_id, queue in self._queues.items()}
+        return {chat_id: sum(map(len, own.values())) for chat_id, own in self._queues.items()}
 
     def held(self, chat_id: int) -> list[OutboxRow]:
         return [self.rows[number] for number in sorted(self._held.get(chat_id, ()))]
@@ -119,19 +141,10 @@ class MemoryOutbox:
         numbers = self._episodes.get((rule_id, symbol, episode), ())
         return [self.rows[number] for number in sorted(numbers)]
 
-    def _passed(self, chat_id: int) -> int:
-        """How many replies came after the chat's oldest waiting alert; 0 where none waits."""
-        alerts = (row.id for row in self.queue(chat_id) if row.kind is OutboxKind.ALERT)
-        oldest = next(alerts, None)
-        replies = self._replies.get(chat_id, [])
-        return 0 if oldest is None else len(replies) - bisect_right(replies, oldest)
-
     # -- what finds rows -------------------------------------------------------------------
 
     def _enter(self, row: OutboxRow) -> None:
         self.rows[row.id] = row
-        if row.kind is OutboxKind.REPLY:
-            insort(self._replies.setdefault(row.chat_id, []), row.id)
         if row.kind is OutboxKind.ALERT:
             self._episodes.setdefault(_episode(row), set()).add(row.id)
         if row.held:
@@ -141,15 +154,31 @@ class MemoryOutbox:
         if row.status in order.UNSENT:
             self._unsent.setdefault(row.rule_id, set()).add(row.id)
             if not row.held:
-                insort(self._queues.setdefault(row.chat_id, []), (self._lanes[row.id], row.id))
+                queues = self._queues.setdefault(row.chat_id, {})
+                insort(queues.setdefault(_place(row), []), row.id)
 
     def _leave(self, row: OutboxRow) -> None:
-        _take_out(self._replies, row.chat_id, row.id)
-        _take_out(self._queues, row.chat_id, (self._lanes[row.id], row.id))
+        self._take_out(row)
         _discard(self._episodes, _episode(row), row.id)
         _discard(self._held, row.chat_id, row.id)
         _discard(self._leased, row.chat_id, row.id)
         _discard(self._unsent, row.rule_id, row.id)
+
+    def _take_out(self, row: OutboxRow) -> None:
+        """Of its queue, where it is in one."""
+        queues = self._queues.get(row.chat_id, {})
+        numbers = queues.get(_place(row), [])
+        position = bisect_left(numbers, row.id)
+        if numbers[position : position + 1] == [row.id]:
+            del numbers[position]
+            if not numbers:
+                del queues[_place(row)]
+            if not queues:
+                del self._queues[row.chat_id]
+
+
+def _place(row: OutboxRow) -> _Place:
+    return row.topic, order.lane(row.kind)
 
 
 def _episode(row: OutboxRow) -> tuple[str, str, int]:
@@ -162,13 +191,3 @@ def _discard(sets: dict[_Key, set[int]], key: _Key, number: int) -> None:
         sets[key].discard(number)
         if not sets[key]:
             del sets[key]
-
-
-def _take_out(lists: dict[int, list[_Item]], key: int, item: _Item) -> None:
-    """Likewise, of a sorted list."""
-    items = lists.get(key, [])
-    position = bisect_left(items, item)
-    if items[position : position + 1] == [item]:
-        del items[position]
-        if not items:
-            del lists[key]

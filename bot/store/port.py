@@ -60,16 +60,22 @@ class Store(Protocol):
         arrived), or uncertain (likewise); row and chat `not_before` passed; chat enabled and not
         in `busy_chats`. A chat without a row is enabled.
 
-        Order is kept per chat, its topics together: the rest of a message that has begun, then
-        replies, then by id. No more than five replies go before an alert that waited when they
-        came: the next ones keep their place by id. Nothing of a chat is claimed while another row
-        of it is leased, nor behind a row that waits for its `not_before`; what is held is as if it
-        were not there. What one call claims of a chat follows each other in that order and is
-        meant to go together: one row, or several alerts (of whatever topics), all doubtful or
-        none. It is never cut short for `limit`, but where a chat has more than 5,000: the last
-        chat of a call may pass it. The chat whose first row is the oldest comes first.
+        Order is kept per chat and topic: the rest of a message that has begun goes before all
+        else of its topic, replies go in their order, all else in its own. What waits for its
+        `not_before` holds what is behind it in that order and nothing else: people read each topic
+        by itself, and a message that may have arrived, to be repeated in five minutes, must not
+        silence the others or keep an answer from its asker. Of a chat's topics the rest of a
+        message goes first, then replies, then by id; but once five replies went while an alert
+        waited, it and whatever is older go before the next reply as soon as they may.
 
-        The claimed rows are leased until `until`, `attempts` counted up. A store that only one
+        Nothing of a chat is claimed while another row of it is leased; what is held is as if it
+        were not there. What one call claims of a chat is meant to go together: one row, or several
+        alerts of one topic that follow each other there, all doubtful or none. It is never cut
+        short for `limit`, but where there are more than 5,000: the last chat of a call may pass
+        it. The chat whose first row is the oldest comes first.
+
+        The claimed rows are leased until `until`, `attempts` and `lease` counted up: who lets go
+        of rows without a request gives the attempt back. A store that only one
         program can open takes the leases it finds at its start as lapsed.
         """
 
@@ -84,8 +90,8 @@ class Store(Protocol):
         `added` are new rows that follow from it (the rest of a message): stored where at least
         one of `rows` counted.
 
-        Fenced: a row counts only while its stored status is leased with the same `attempts`;
-        returns how many counted. Of a row status, topic, payload, doubtful, `not_before`,
+        Fenced: a row counts only while its stored status is leased with the same `lease`;
+        returns how many counted. Of a row status, topic, payload, attempts, doubtful, `not_before`,
         message_id, sent_at and error are written (and `lease_until` where it stays leased); of a
         chat that is known only `disabled` and `not_before`.
         """
@@ -102,12 +108,16 @@ class Store(Protocol):
     ) -> int:
         """Rows that are not worth sending any more are dead; `added` tells of it.
 
-        Fenced: a row counts only while its stored status and `attempts` are the given ones.
+        Fenced: a row counts only while its stored status and `lease` are the given ones.
         Returns how many counted; `added` is stored where one did.
         """
 
     async def hasten(self, now: int) -> None:
-        """What waits for its own `not_before` is due now; a chat's own `not_before` stays."""
+        """What waits for its own `not_before` is due now; a chat's own `not_before` stays.
+
+        What may have arrived is brought forward once in five minutes at most, however often this
+        is called: its copies must stay few.
+        """
 
     async def recent_sends(self, since: int) -> list[RecentSend]:
         """The messages sent at or after that, oldest first (an edit is one too)."""

@@ -33,6 +33,7 @@ from bot.store.schema import (
     handled_updates,
     held_as,
     outbox,
+    overtaken,
     pauses,
     samples,
     unsent,
@@ -176,6 +177,7 @@ def move_chat(transaction: Transaction, old: int, new: int) -> dict[str, str]:
     for before, after in renamed.items():
         _rename(transaction, before, after)
     move_pauses(transaction, old, new, renamed)
+    connection.execute(delete(overtaken).where(overtaken.c.chat_id == old))
     plan(transaction, (old, new))
     return renamed
 

@@ -31,7 +31,6 @@ WAITING = f"{UNSENT} AND held = ''"
 LEASED = "status = 'leased'"
 HELD = "held <> ''"  # such a row is new or uncertain: what dies or is leased is held no more
 PUT_OFF = "not_before > 0"
-REPLIES = "kind = 'reply'"
 FIRED = "event = 'fired'"
 SENT = "sent_at IS NOT NULL"
 
@@ -90,12 +89,13 @@ outbox = Table(
     Column("event", Text, nullable=False, server_default=""),
     Column("held", Text, nullable=False, server_default=""),
     Column("copied", Text, nullable=False, server_default=""),
-    _partial("outbox_waiting", "chat_id", "lane", "id", where=WAITING),
+    Column("lease", Integer, nullable=False, server_default="0"),
+    Column("hastened_at", BigInteger, nullable=False, server_default="0"),
+    _partial("outbox_waiting", "chat_id", "topic", "lane", "id", where=WAITING),
     _partial("outbox_leased", "chat_id", "lease_until", where=LEASED),
     _partial("outbox_unsent_by_rule", "rule_id", "fingerprint", "symbol", where=UNSENT),
     _partial("outbox_held", "held", "chat_id", "rule_id", where=HELD),
     _partial("outbox_put_off", "not_before", where=PUT_OFF),
-    _partial("outbox_replies", "chat_id", "id", where=REPLIES),
     _partial("outbox_firings", "episode", "rule_id", "symbol", where=FIRED),
     _partial("outbox_by_sending", "sent_at", where=SENT),
     UniqueConstraint("key", name="outbox_key"),
@@ -115,6 +115,16 @@ turns = Table(
     Column("first_id", BigInteger),  # the row that goes first
     Index("turns_by_row", "first_id", "due_at", "chat_id"),
     Index("turns_by_time", "due_at"),
+)
+
+# Of the chats in which replies went while alerts waited: how many, and which of the rows have let
+# enough pass.
+overtaken = Table(
+    "overtaken",
+    metadata,
+    Column("chat_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("replies", Integer, nullable=False),
+    Column("up_to", BigInteger, nullable=False),  # an id
 )
 
 watches = Table(

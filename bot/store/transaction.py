@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import (
+    BigInteger,
     Connection,
     Executable,
     Select,
@@ -17,14 +18,18 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
+    literal,
+    null,
     select,
+    true,
+    union_all,
     update,
 )
 
 from bot.store import order
 from bot.store.dialect import Database, Row
 from bot.store.records import ChatRow, OutboxRow, OutboxStatus
-from bot.store.schema import chats, leased, outbox, turns, waiting
+from bot.store.schema import chats, leased, outbox, overtaken, turns, waiting
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
 _Item = TypeVar("_Item")
@@ -36,8 +41,13 @@ _STREAMED = 20  # rows read at a time where the reader may stop early
 # Statements that every transaction needs are built once: it takes longer than to execute them.
 _QUEUE = (
     select(outbox)
-    .where(outbox.c.chat_id == bindparam("chat"), waiting())
-    .order_by(outbox.c.lane, outbox.c.id)
+    .where(
+        outbox.c.chat_id == bindparam("chat"),
+        outbox.c.topic.is_not_distinct_from(bindparam("topic", type_=BigInteger)),
+        outbox.c.lane == bindparam("lane"),
+        waiting(),
+    )
+    .order_by(outbox.c.id)
 )
 
 # What an attempt can change of a row, and what a lease does.
@@ -45,7 +55,9 @@ OUTCOME = (
     "status", "topic", "payload", "attempts", "doubtful", "not_before", "lease_until",
     "message_id", "sent_at", "error", "held",
 )  # fmt: skip
-LEASE = ("status", "attempts", "doubtful", "lease_until")
+LEASE = ("status", "attempts", "lease", "doubtful", "lease_until")
+
+HASTE = ("not_before", "hastened_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +96,10 @@ class Transaction:
                 rows = [dict(zip(names, row, strict=True)) for row in part]
                 yield from msgspec.convert(rows, list[kind])  # type: ignore[valid-type]
 
-    def queue(self, chat_id: int) -> Generator[OutboxRow, None, None]:
-        """The waiting rows of a chat in order."""
-        return self.stream(OutboxRow, _QUEUE, {"chat": chat_id}, _STREAMED)
+    def queue(self, chat_id: int, front: order.Front) -> Generator[OutboxRow, None, None]:
+        """The waiting rows of a chat behind one, in order, and that one."""
+        whose = {"chat": chat_id, "topic": front.topic, "lane": front.lane}
+        return self.stream(OutboxRow, _QUEUE, whose, _STREAMED)
 
     def chat(self, chat_id: int) -> ChatRow | None:
         found = self.records(ChatRow, select(chats).where(chats.c.chat_id == chat_id))
@@ -123,9 +136,10 @@ def plan(transaction: Transaction, chat_ids: Iterable[int]) -> None:
     To be called after any change of a chat's waiting rows, or of its row.
     """
     for ids in chunks(sorted(set(chat_ids))):
-        transaction.upsert(turns, [_turn(chat_id, None, None) for chat_id in ids])
-        found = transaction.rows(_FIRST_ROWS, {"chats": ids})
-        transaction.upsert(turns, [_turn(row.chat_id, _due(row), row.first_id) for row in found])
+        transaction.upsert(turns, [_turn(chat_id, (None, None)) for chat_id in ids])
+        found = lines(transaction, ids).items()
+        planned = [(chat_id, order.turn(line)) for chat_id, line in found]
+        transaction.upsert(turns, [_turn(chat_id, turn) for chat_id, turn in planned if turn])
         transaction.change(_NO_TURN)
 
 
@@ -134,46 +148,81 @@ def check_writable(transaction: Transaction) -> None:
     transaction.change(_NO_TURN)
 
 
-def _first_rows() -> Select[Any]:
-    """Of some of the chats in `turns`: what says when the turn comes, where anything waits."""
+def lines(transaction: Transaction, chat_ids: Sequence[int]) -> dict[int, order.Line]:
+    """What waits in those of a chunk of chats that have a turn, or may have one."""
+    found: dict[int, order.Line] = {}
+    for row in transaction.rows(_FRONTS, {"chats": chat_ids}):
+        chat_id, topic, lane, first_id, not_before, lease_end, disabled, chat_not_before = row[:8]
+        if chat_id not in found:
+            overtaken = order.Overtaken(*row[8:])
+            line = order.Line([], lease_end, disabled, chat_not_before, overtaken)
+            found[chat_id] = line
+        front = order.Front(topic, lane, first_id, not_before)
+        found[chat_id].fronts.append(front)
+    return found
+
+
+def _fronts() -> Select[Any]:
+    """Of some of the chats in `turns`: the first row of each topic and lane, and the chat.
+
+    A chat's topics are found one after the other, each by a look at the index, for thousands of
+    rows may wait in one of them.
+    """
+    chat_id = turns.c.chat_id.label("chat_id")
+    no_topic = null().cast(BigInteger).label("topic")
+    topics = select(chat_id, no_topic).where(chat_id.in_(bindparam("chats", expanding=True)))
+    found = topics.cte("topics", recursive=True)
+    following = (
+        select(func.min(outbox.c.topic))
+        .where(outbox.c.chat_id == found.c.chat_id, waiting())
+        .where(outbox.c.topic > func.coalesce(found.c.topic, _BEFORE_ALL))
+        .scalar_subquery()
+    )
+    found = found.union(select(found.c.chat_id, following))  # after the last one comes none again
+    lane_numbers = (select(literal(lane).label("lane")) for lane in _LANES)
+    lanes = union_all(*lane_numbers).subquery("lanes")
     first_id = (
         select(outbox.c.id)
-        .where(outbox.c.chat_id == turns.c.chat_id, waiting())
-        .order_by(outbox.c.lane, outbox.c.id)
+        .where(outbox.c.chat_id == found.c.chat_id, outbox.c.lane == lanes.c.lane, waiting())
+        .where(outbox.c.topic.is_not_distinct_from(found.c.topic))
+        .order_by(outbox.c.id)
         .limit(1)
         .scalar_subquery()
     )
     lease_end = (
         select(func.max(outbox.c.lease_until))
-        .where(outbox.c.chat_id == turns.c.chat_id, leased())
+        .where(outbox.c.chat_id == found.c.chat_id, leased())
         .scalar_subquery()
     )
     first = outbox.alias("first")
     return (
         select(
-            turns.c.chat_id,
-            first.c.id.label("first_id"),
-            first.c.not_before.label("first_not_before"),
-            func.coalesce(lease_end, 0).label("lease_end"),
-            func.coalesce(chats.c.disabled, "").label("disabled"),
-            func.coalesce(chats.c.not_before, 0).label("chat_not_before"),
+            found.c.chat_id,
+            found.c.topic,
+            lanes.c.lane,
+            first.c.id,
+            first.c.not_before,
+            func.coalesce(lease_end, 0),
+            func.coalesce(chats.c.disabled, ""),
+            func.coalesce(chats.c.not_before, 0),
+            func.coalesce(overtaken.c.replies, 0),
+            func.coalesce(overtaken.c.up_to, 0),
         )
-        .join_from(turns, first, first.c.id == first_id)
-        .join(chats, chats.c.chat_id == turns.c.chat_id, isouter=True)
-        .where(turns.c.chat_id.in_(bindparam("chats", expanding=True)))
+        .select_from(found.join(lanes, true()).join(first, first.c.id == first_id))
+        .join(chats, chats.c.chat_id == found.c.chat_id, isouter=True)
+        .join(overtaken, overtaken.c.chat_id == found.c.chat_id, isouter=True)
     )
 
 
-_FIRST_ROWS = _first_rows()
+_BEFORE_ALL = -1  # Telegram's topics have positive numbers
+_LANES = (order.FIRST, order.SOON, order.QUEUED)
+_FRONTS = _fronts()
 _NO_TURN = delete(turns).where(turns.c.due_at.is_(None))
 
 
-def _turn(chat_id: int, due_at: int | None, first_id: int | None) -> Row:
+def _turn(chat_id: int, turn: tuple[int | None, int | None]) -> Row:
+    due_at, first_id = turn
     return {"chat_id": chat_id, "due_at": due_at, "first_id": first_id}
-
-
-def _due(row: Any) -> int | None:
-    return order.due_at(row.first_not_before, row.lease_end, row.disabled, row.chat_not_before)
 
 
 def dicts(records: Iterable[msgspec.Struct]) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """What a lease claims, and in which order: by both stores."""
 
 import msgspec
+import pytest
 
 from bot.store.port import Store
 from bot.store.records import (
@@ -17,7 +18,7 @@ async def test_a_lease_marks_and_counts(store: Store) -> None:
     await put(store, given)
     [leased] = await store.lease(NOW, UNTIL, 10)
     assert leased == msgspec.structs.replace(
-        given, status=OutboxStatus.LEASED, attempts=1, lease_until=UNTIL, id=leased.id
+        given, status=OutboxStatus.LEASED, attempts=1, lease=1, lease_until=UNTIL, id=leased.id
     )
     assert leased.id > 0
 
@@ -58,10 +59,33 @@ async def test_doubt_outlives_a_later_certain_refusal(store: Store) -> None:
     assert [r.doubtful for r in await take(store)] == [True]
 
 
-async def test_alerts_of_a_chat_are_claimed_together_in_order(store: Store) -> None:
-    rows = [row(topic=n % 2) for n in range(5)]
+async def test_alerts_of_a_chats_topic_are_claimed_together_in_order(store: Store) -> None:
+    rows = [row(topic=topic) for topic in (2, None, 1, 2, 1, None)]
     await put(store, *rows)
-    assert keys(await take(store)) == keys(rows)
+    for first, second in ((0, 3), (1, 5), (2, 4)):
+        leased = await take(store)
+        assert keys(leased) == keys([rows[first], rows[second]])
+        assert await take(store) == []  # one request to a chat at a time, whatever its topics
+        await store.settle([sent(r) for r in leased])
+
+
+async def test_topics_that_alternate_stay_one_message_each_after_a_doubtful_outcome(
+    store: Store,
+) -> None:
+    rows = [row(topic=1 + n % 2) for n in range(200)]
+    await put(store, *rows)
+    await store.settle([uncertain(r, NOW + 5_000) for r in await take(store)])
+    later = [row(topic=1 + n % 2) for n in range(4)]
+    await put(store, *later)
+    messages = []
+    while leased := await take(store, NOW + 5_000 * len(messages)):
+        messages.append((leased[0].topic, leased[0].doubtful, keys(leased)))
+        await store.settle([sent(r) for r in leased])
+    assert messages == [
+        (2, False, keys(rows[1::2] + later[1::2])),
+        (1, True, keys(rows[::2])),
+        (1, False, keys(later[::2])),
+    ]
 
 
 async def test_the_limit_does_not_cut_what_goes_together(store: Store) -> None:
@@ -108,12 +132,46 @@ async def test_a_reply_does_not_wait_for_alerts_that_wait(store: Store) -> None:
     assert keys(await take(store)) == [answer.key]
 
 
-async def test_alerts_wait_for_a_reply_that_waits(store: Store) -> None:
-    await put(store, row(), reply(not_before=NOW + 1))
+async def test_alerts_do_not_wait_for_a_reply_that_waits_but_later_replies_do(
+    store: Store,
+) -> None:
+    alert, first, second = row(), reply(not_before=NOW + 1), reply()
+    await put(store, first, second, alert)
+    leased = await take(store)
+    assert keys(leased) == [alert.key]
+    await store.settle([sent(r) for r in leased])
+    assert await store.next_due(NOW) == NOW + 1
+    assert keys(await take(store, NOW + 1)) == [first.key]
+
+
+@pytest.mark.parametrize("kind", [k for k in OutboxKind if k is not OutboxKind.REPLY])
+async def test_a_row_that_waits_holds_its_topic_and_no_other(
+    store: Store, kind: OutboxKind
+) -> None:
+    waits = row(topic=1, kind=kind, not_before=NOW + 300_000)
+    behind, beside = row(topic=1), [row(topic=2), row(topic=None)]
+    await put(store, waits, behind, *beside)
+    assert await store.next_due(NOW) == NOW
+    for expected in beside:
+        leased = await take(store)
+        assert keys(leased) == [expected.key]
+        await store.settle([sent(r) for r in leased])
     assert await take(store) == []
+    assert await store.next_due(NOW) == NOW + 300_000
+    assert keys(await take(store, NOW + 300_000))[0] == waits.key
 
 
-async def test_nothing_overtakes_a_row_that_waits(store: Store) -> None:
+async def test_what_goes_to_the_general_topic_for_want_of_its_own_takes_its_place_there(
+    store: Store,
+) -> None:
+    moved, other = row(topic=1), row(topic=None)
+    await put(store, moved, other)
+    [leased] = await take(store)
+    await store.settle([msgspec.structs.replace(again(leased, 0), topic=None)])
+    assert keys(await take(store)) == [moved.key, other.key]
+
+
+async def test_nothing_of_its_topic_overtakes_a_row_that_waits(store: Store) -> None:
     rows = [row(), row(not_before=NOW + 1), row()]
     await put(store, *rows)
     first = await take(store)

@@ -40,12 +40,12 @@ async def sending_order(store: Store) -> str:
         ("NrE", "r1 N0 E2"),
         ("Arrrrr", "r1 r2 r3 r4 r5 A0"),
         ("Arrrrrr", "r1 r2 r3 r4 r5 A0 r6"),
-        ("ArrrrrrA", "r1 r2 r3 r4 r5 A0 r6 A7"),
-        ("rrrrrrrA", "r0 r1 r2 r3 r4 r5 r6 A7"),  # they were there before the alert
-        ("rrrArrrrr", "r0 r1 r2 r4 r5 r6 r7 r8 A3"),
+        ("ArrrrrrA", "r1 r2 r3 r4 r5 A0 A7 r6"),
+        ("rrrrrrrA", "r0 r1 r2 r3 r4 A7 r5 r6"),  # also where they were there before the alert
+        ("rrrArrrrr", "r0 r1 r2 r4 r5 A3 r6 r7 r8"),
         ("ArrArrrrrr", "r1 r2 r4 r5 r6 A0 A3 r7 r8 r9"),
         ("Nrrrrrr", "r1 r2 r3 r4 r5 r6 N0"),  # the bound is for alerts
-        ("NrrArrrrrr", "r1 r2 r4 r5 r6 r7 r8 N0 A3 r9"),
+        ("NrrArrrrrr", "r1 r2 r4 r5 r6 N0 A3 r7 r8 r9"),
         ("ArrrrrrR", "R7 r1 r2 r3 r4 r5 A0 r6"),
     ],
 )
@@ -57,7 +57,7 @@ async def test_the_rest_goes_first_then_at_most_five_replies_then_all_by_number(
 
 
 @pytest.mark.parametrize("one_by_one", [True, False])
-async def test_the_bound_counts_replies_that_were_sent_already(
+async def test_replies_go_on_while_an_alert_waits_for_its_time_which_then_goes_first(
     store: Store, one_by_one: bool
 ) -> None:
     alert, *replies = named("Arrrrrr")
@@ -68,8 +68,45 @@ async def test_the_bound_counts_replies_that_were_sent_already(
     for lot in lots:
         await put(store, *lot)
         told += (await sending_order(store)).split()
-    assert told == ["r1", "r2", "r3", "r4", "r5"]
+    assert told == ["r1", "r2", "r3", "r4", "r5", "r6"]
+    await put(store, reply())
     assert keys(await take(store, NOW + 1)) == ["A0"]
+
+
+async def test_commands_without_end_let_an_alert_through_after_five_answers_at_most(
+    store: Store,
+) -> None:
+    await put(store, *(reply() for _ in range(200)))
+    for second in range(60):
+        if second % 10 == 0:
+            await put(store, row(topic=second // 10 % 2), row(topic=second // 10 % 3))
+            since = 0
+        await put(store, reply(), reply())
+        leased = await take(store, NOW + second * 1_000)
+        since += leased[0].kind is OutboxKind.REPLY
+        assert since <= 5 or not await _alerts_wait(store, leased)
+        await store.settle([sent(r) for r in leased])
+
+
+async def _alerts_wait(store: Store, leased: Sequence[OutboxRow]) -> bool:
+    """Whether alerts wait beside what is leased."""
+    waiting = await store.uncopied([leased[0].chat_id], 10)
+    return not {r.id for r in waiting} <= {r.id for r in leased}
+
+
+async def test_the_bound_holds_for_each_of_a_chats_topics(store: Store) -> None:
+    first, second = row(topic=1), row(topic=2)
+    await put(store, *(reply() for _ in range(3)), first)
+    told = []
+    for number in range(8):
+        if number == 2:
+            await put(store, second)
+        await put(store, reply(key=f"r{number}"))
+        [leased] = await take(store)
+        told.append(leased.key)
+        await store.settle([sent(leased)])
+    assert told.index(first.key) == 5
+    assert told.index(second.key) == 6
 
 
 async def test_the_bound_is_each_chats_own(store: Store) -> None:
@@ -95,9 +132,10 @@ async def test_an_alert_that_failed_still_counts_who_passed_it(
     for _ in range(5):
         await store.settle([sent(r) for r in await take(store)])
     await store.settle([outcome(r, NOW + 1) for r in await take(store)])
-    late = reply(key="late")
-    await put(store, late)
-    assert await take(store) == []
+    await put(store, reply(key="now"), reply(key="late"))
+    now = await take(store)
+    assert keys(now) == ["now"]
+    await store.settle([sent(r) for r in now])
     alert = await take(store, NOW + 1)
     assert keys(alert) == ["A0"]
     await store.settle([sent(r) for r in alert])
@@ -113,8 +151,10 @@ async def test_the_rest_of_a_message_is_added_with_its_beginning(store: Store) -
     assert await sending_order(store) == "R2 A1"
 
 
-async def test_the_rest_of_a_message_that_has_to_wait_holds_all_of_its_chat(store: Store) -> None:
-    await put(store, row(key="A"), row(kind=OutboxKind.REST, key="R", not_before=NOW + 1))
+async def test_the_rest_of_a_message_that_has_to_wait_holds_all_of_its_topic(store: Store) -> None:
+    await put(
+        store, row(key="A"), reply(key="r"), row(kind=OutboxKind.REST, key="R", not_before=NOW + 1)
+    )
     assert await take(store) == []
     assert await store.next_due(NOW) == NOW + 1
     assert keys(await take(store, NOW + 1)) == ["R"]

@@ -9,7 +9,7 @@ from bot.store.records import (
     Commit,
     OutboxStatus,
 )
-from tests.store.build import NOW, UNTIL, put, row, sent, take
+from tests.store.build import NOW, UNTIL, again, put, row, sent, take, uncertain
 
 
 async def test_an_outcome_is_written_back(store: Store) -> None:
@@ -42,7 +42,7 @@ async def test_a_late_outcome_of_a_lapsed_lease_does_not_count(store: Store) -> 
     assert await store.settle([sent(second)]) == 0
 
 
-@pytest.mark.parametrize("changes", [{"id": 999}, {"attempts": 0}, {"attempts": 2}])
+@pytest.mark.parametrize("changes", [{"id": 999}, {"lease": 0}, {"lease": 2}])
 async def test_an_outcome_of_what_was_not_leased_so_does_not_count(
     store: Store, changes: dict[str, int]
 ) -> None:
@@ -50,6 +50,21 @@ async def test_an_outcome_of_what_was_not_leased_so_does_not_count(
     [leased] = await take(store)
     assert await store.settle([msgspec.structs.replace(sent(leased), **changes)]) == 0
     assert await store.pending() == 1
+
+
+async def test_an_attempt_that_was_not_made_is_given_back_and_its_lease_is_over_all_the_same(
+    store: Store,
+) -> None:
+    await put(store, row())
+    [first] = await take(store)
+    unused = msgspec.structs.replace(again(first, 0), attempts=0)
+    assert await store.settle([unused]) == 1
+    [second] = await take(store)
+    assert (second.attempts, second.lease) == (1, 2)
+    assert await store.settle([sent(first)]) == 0
+    assert await store.bury([first], "late") == 0
+    assert await store.settle([uncertain(second)]) == 1
+    assert [(r.attempts, r.lease) for r in await take(store)] == [(2, 3)]
 
 
 async def test_a_lease_can_be_prolonged(store: Store) -> None:

@@ -11,7 +11,7 @@ from bot.store.order import PASSING
 from bot.store.records import Commit, Held, OutboxKind, OutboxRow, OutboxStatus, Pause
 from tests.store.build import again, row, sent, uncertain
 
-CHATS, RULES = (1, 2), ("file:hot", "file:cold")
+CHATS, RULES, TOPICS = (1, 2), ("file:hot", "file:cold"), (None, 4)
 KINDS = [*[OutboxKind.ALERT] * 4, *[OutboxKind.REPLY] * 4, OutboxKind.NOTICE]
 WAITS = (OutboxStatus.NEW, OutboxStatus.LEASED, OutboxStatus.UNCERTAIN)
 OUTCOMES: dict[str, Callable[[OutboxRow, int], OutboxRow]] = {
@@ -22,7 +22,7 @@ OUTCOMES: dict[str, Callable[[OutboxRow, int], OutboxRow]] = {
 
 Pair = tuple[int, str]
 pairs = st.tuples(st.sampled_from(CHATS), st.sampled_from(RULES))
-kinds = st.lists(st.sampled_from(KINDS), min_size=1, max_size=8)
+kinds = st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from(TOPICS)), min_size=1, max_size=8)
 steps = st.one_of(
     st.tuples(st.just("add"), pairs, kinds),
     st.tuples(st.just("lease"), st.integers(1, 5), st.just(None)),
@@ -45,26 +45,18 @@ class Life:
         self.keys: list[str] = []
         self.leased: list[OutboxRow] = []
         self.paused: set[Pair] = set()
-        self.passed: dict[
-            int, int
-        ] = {}  # alert -> replies that came while it waited and went first
-        self.waited: dict[int, list[int]] = {}  # reply -> the alerts that waited when it came
+        self.passed: dict[int, int] = {}  # alert -> replies that went while it could have
 
     async def rows(self) -> list[OutboxRow]:
         found = [await self.store.row_of(key) for key in self.keys]
         return [row for row in found if row is not None]
 
-    async def add(self, pair: Pair, added: Sequence[OutboxKind]) -> None:
+    async def add(self, pair: Pair, added: Sequence[tuple[OutboxKind, int | None]]) -> None:
         chat_id, rule_id = pair
-        for kind in added:
-            alerts = [row.id for row in await self.rows() if _waits(row, chat_id)]
-            one = row(chat_id, kind=kind, rule_id=rule_id)
+        for kind, topic in added:
+            one = row(chat_id, kind=kind, topic=topic, rule_id=rule_id)
             self.keys.append(one.key)
             await self.store.commit(Commit(outbox=(one,)))
-            stored = await self.store.row_of(one.key)
-            assert stored is not None
-            if kind is OutboxKind.REPLY:
-                self.waited[stored.id] = alerts
 
     async def lease(self, limit: int, _: None) -> None:
         before = await self.rows()
@@ -85,15 +77,22 @@ class Life:
         busy = [row for row in before if row.status is OutboxStatus.LEASED]
         assert all(row.lease_until <= self.now for row in busy)
         first, ids = mine[0], [row.id for row in mine]
-        ahead = [row.id for row in before if _waits(row) and row.id < ids[-1]]
+        assert {row.topic for row in mine} == {first.topic}
+        waiting = [row for row in before if _waits(row)]
         if first.kind is OutboxKind.REPLY:
-            for alert in set(self.waited[first.id]) & set(ahead):
-                self.passed.setdefault(alert, 0)
-                self.passed[alert] += first.attempts == 1
-                assert self.passed[alert] <= PASSING
+            for alert in waiting:
+                if self.could_go(alert, waiting):
+                    self.passed[alert.id] = self.passed.get(alert.id, 0) + 1
+                    assert self.passed[alert.id] <= PASSING
         else:
-            assert set(ahead) <= set(ids)
+            ahead = {r.id for r in waiting if r.topic == first.topic and r.id < ids[-1]}
+            assert ahead <= set(ids)
         assert ids == sorted(ids)
+
+    def could_go(self, alert: OutboxRow, waiting: Sequence[OutboxRow]) -> bool:
+        """Whether nothing of its topic has to wait for its time before it, nor it itself."""
+        ahead = [r for r in waiting if r.topic == alert.topic and r.id <= alert.id]
+        return all(r.not_before <= self.now for r in ahead)
 
     async def settle(self, outcome: str, count: int) -> None:
         rows, self.leased = self.leased[:count], self.leased[count:]
@@ -131,10 +130,9 @@ class Life:
             await self.lease(1_000, None)
 
 
-def _waits(row: OutboxRow, chat_id: int | None = None) -> bool:
-    """Whether it is an alert that waits for being sent (in that chat)."""
-    here = chat_id is None or row.chat_id == chat_id
-    return here and row.kind is OutboxKind.ALERT and row.status in WAITS and row.held is Held.NO
+def _waits(row: OutboxRow) -> bool:
+    """Whether it is an alert that waits for being sent."""
+    return row.kind is OutboxKind.ALERT and row.status in WAITS and row.held is Held.NO
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
