@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -27,6 +28,7 @@ from tests.store.faulty_files import OK, WRITE, FaultyFiles, library
 
 HIGH, OTHER = "0.00200000", 8
 FULL, READONLY = sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY
+BACK = "Telegram can be reached again"
 BROKEN, WHOLE, MARK = "cannot be written", "can be written again", "ossible repeat"
 HOUR = 3_600_000_000_000  # ns
 
@@ -254,6 +256,41 @@ class locked:  # noqa: N801 - read as a word
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
+
+
+async def test_telegram_out_of_reach_for_longer_than_alerts_live_is_one_line(
+    place: Place, tmp_path: Path
+) -> None:
+    """In time, too late and told before: every decision is in a message or in the line's count."""
+    symbols = [f"{name}USDT" for name in ("ETH", "XRP", "BNB", "SOL", "ADA", "DOGE")]
+    async with place.start(MAX_AGE="5s", ADMINS=f"{ADMIN},{OTHER}") as run:
+        await run.said("Rows flow")
+        place.venue.set_row(symbols[0], rate=HIGH)
+        await place.heard(ADMIN, symbols[0])
+        await place.telegram.go_down()
+        for symbol in symbols[1:]:
+            place.venue.set_row(symbol, rate=HIGH)
+            await asyncio.sleep(2)
+        await place.telegram.come_back()
+        await place.heard(ADMIN, BACK)
+        await place.heard(OTHER, BACK)
+        await place.heard(ADMIN, symbols[-1])
+        await until(lambda: set(statuses(tmp_path)) <= {"sent", "dead"})
+        assert await run.stop() == 0
+    assert "Traceback" not in run.output
+    (line,) = texts(place, "would have come too late")
+    dead = asked(tmp_path, "SELECT symbol FROM outbox WHERE status = 'dead' ORDER BY id")
+    count = re.search(r"(\d+) alerts? from", line)
+    assert count is not None
+    assert int(count[1]) == len(dead) >= 2
+    assert all(f"{symbol} (hot)" in line.partition("Still on: ")[2] for (symbol,) in dead)
+    told = [text for text in texts(place, "Rule") if "too late" not in text]
+    for symbol in symbols:
+        assert sum(symbol in text for text in told) == ((symbol,) not in dead)
+    for admin in (ADMIN, OTHER):
+        notices = [text for text in texts(place, "", admin) if text.startswith(("⚠️", "✅"))]
+        assert [BACK in text for text in notices] == [False, True]
+    assert texts(place, MARK) == []
 
 
 async def test_a_start_on_a_locked_database_says_so_and_a_later_one_is_well(

@@ -156,3 +156,5 @@ def test_the_list_and_the_status_show_what_is_paused() -> None:
     assert "paused, 0 held: /resume soon" in rows
     assert rows.count("⏸") == 2
     assert "⏸ #1 is paused here, 12 alerts held: /resume" in said(world.say("/status"))
+    world.on_hold[ADMIN][-1] = PausedRule(f"watch:{ADMIN}:1", "#1", NOW, 1)
+    assert "⏸ #1 is paused here, 1 alert held: /resume" in said(world.say("/status"))

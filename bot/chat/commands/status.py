@@ -170,7 +170,11 @@ def _recording_lines(recording: RecordingView | None, _: Translate) -> list[str]
 
 
 def _paused_line(rule: PausedRule, _: Translate) -> str:
-    text = _("⏸ {name} is paused here, {count} alerts held: /resume")
+    one, more = (
+        _("⏸ {name} is paused here, 1 alert held: /resume"),
+        _("⏸ {name} is paused here, {count} alerts held: /resume"),
+    )
+    text = one if rule.held == 1 else more
     return text.format(name=escape(rule.name), count=rule.held)
 
 
