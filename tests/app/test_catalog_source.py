@@ -73,7 +73,7 @@ async def test_a_contract_that_went_while_nobody_watched_is_told_at_the_start(
     saved = await place.store.load()
     async with a_venue_place() as again:
         again.store = place.store
-        again.live._store = place.store
+        again.live._store = again.live.ends._store = place.store
         again.engine.replace_catalog(read_catalog_file(saved.facts[CATALOG].encode()))
         await again.use(rule("rate > 0.1%"))
         again.engine.restore(
