@@ -46,7 +46,7 @@ class Line(msgspec.Struct, frozen=True):
     Nothing of a chat is sent while another row of it is.
     """
 
-    fronts: Sequence[Front]
+    fronts: list[Front]
     lease_until: int
     disabled: str
     not_before: int

@@ -203,8 +203,9 @@ def test_spacing_grows_to_its_most() -> None:
 
 
 def test_released_rows_wait_as_they_did_and_the_dead_say_why() -> None:
-    leased = msgspec.structs.replace(row(event()), status=OutboxStatus.LEASED)
-    assert released([leased])[0].status is OutboxStatus.NEW
+    leased = msgspec.structs.replace(row(event()), status=OutboxStatus.LEASED, attempts=3)
+    [waits] = released([leased])
+    assert (waits.status, waits.attempts) == (OutboxStatus.NEW, 2)  # a request is an attempt
     assert dead([leased], "too late")[0].error == "too late"
 
 

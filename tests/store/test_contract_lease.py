@@ -77,7 +77,7 @@ async def test_topics_that_alternate_stay_one_message_each_after_a_doubtful_outc
     await store.settle([uncertain(r, NOW + 5_000) for r in await take(store)])
     later = [row(topic=1 + n % 2) for n in range(4)]
     await put(store, *later)
-    messages = []
+    messages: list[tuple[int | None, bool, list[str]]] = []
     while leased := await take(store, NOW + 5_000 * len(messages)):
         messages.append((leased[0].topic, leased[0].doubtful, keys(leased)))
         await store.settle([sent(r) for r in leased])

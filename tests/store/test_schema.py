@@ -71,6 +71,7 @@ def first_version(path: Path) -> None:
         ("resolved", "alert", 1, 7, b'{"at":1,"kind":"resolved"}', "uncertain", 1, 50, None),
         ("strange", "alert", 1, 8, b"\xff no json", "new", 0, 0, None),
         ("odd", "alert", 1, 9, b'{"kind":7}', "new", 0, 0, None),
+        ("queued", "reply", 1, 9, b"{}", "new", 0, 0, None),  # as the second version had some
         ("notice", "notice", 1, 7, b'{"kind":"fired"}', "new", 0, 0, None),
         ("leased", "reply", 0, 10, b"{}", "leased", 0, 0, None),
         ("reply", "reply", 0, 7, b"{}", "new", 0, 0, None),
@@ -140,7 +141,7 @@ async def test_rows_of_the_first_version_go_out_in_their_order(migrated: SqlStor
     assert told == {
         7: ["rest", "reply", "fired", "resolved", "notice", "new"],
         8: ["strange"],
-        9: ["odd"],
+        9: ["queued", "odd"],
         10: ["leased", "ten"],
     }
     await migrated.close()
