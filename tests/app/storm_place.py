@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot import __version__
 from bot.app.chats import NotifierChats
@@ -23,17 +23,18 @@ from bot.notify.notifier import Notifier, Settings
 from bot.notify.pacing import Limits
 from bot.ops.metrics import build_metrics
 from bot.rules.book import Book
-from bot.rules.rule import Rule
+from bot.rules.rule import Rule, Target
 from bot.rules.rules_file import RulesFile
 from bot.store.port import Store
 from bot.store.records import OutboxRow
-from tests.alerts.build import START, tick
+from tests.alerts.build import START, rule, tick
 from tests.chat.world import FakeWorld, message, query
 from tests.doubles.telegram import Message, TelegramDouble
 
 ADMIN = 7
 HIGH, LOW = "0.002", "0.0001"
 SECOND, MINUTE = 1_000, 60_000
+OTHER, GROUP, TOPIC = 8, -100, 42
 QUICK = Settings(limits=Limits(per_chat=0.001, overall=1_000.0, group_count=1_000))
 
 
@@ -149,8 +150,43 @@ async def run(
 ) -> AsyncIterator[Run]:
     made = Run(store, telegram, clock, rules)
     await made.start()
-    yield made
-    await made.stop()
+    try:
+        yield made
+    finally:
+        await made.stop()
+
+
+def told_to(made: Rule, *targets: Target) -> Rule:
+    return replace(made, targets=targets)
+
+
+HOT = told_to(rule("rate > 0.1%", name="hot-longs", symbols="ALL", resolved=False), Target(ADMIN))
+FLAPS = told_to(rule("rate > 0.1%", name="flaps", symbols="ALL"), Target(ADMIN))
+
+
+def texts(telegram: TelegramDouble, chat_id: int = ADMIN) -> list[str]:
+    return [message.text for message in telegram.to(chat_id)]
+
+
+async def storm(made: Run, count: int, first: int = 0, *, after: int = SECOND) -> None:
+    """So many symbols fire, one after the other."""
+    for number in range(first, first + count):
+        await made.row(f"S{number}USDT", HIGH, after=after)
+
+
+async def flap(made: Run, times: int, *, symbol: str = "BTCUSDT", after: int = 30 * SECOND) -> None:
+    """On and over, so many times."""
+    for _ in range(times):
+        await made.row(symbol, HIGH, after=after)
+        await made.row(symbol, LOW, after=after)
+
+
+async def pass_time(made: Run, duration: int) -> None:
+    """Half minutes in which nothing happens but the summaries' job."""
+    for _ in range(duration // (30 * SECOND)):
+        made.clock.at += 30 * SECOND
+        await made.storms.sum_up()
+        await made.settled()
 
 
 class _Loud:

@@ -1,66 +1,36 @@
 """Storms through engine, store, notifier and a Telegram: paused and resumed, summed up."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from bot.alerts.engine import Engine
 from bot.market.catalog import Catalog
 from bot.notify.markup import MAX_UNITS, units
-from bot.rules.rule import Rule, Target
-from bot.store.memory import MemoryStore
+from bot.rules.rule import Target
 from bot.store.port import Store
 from bot.store.records import ChatRow, Commit, Held
-from bot.store.sql import SqlStore
 from tests.alerts.build import START, rule, tick
-from tests.app.storm_place import ADMIN, HIGH, LOW, MINUTE, SECOND, Clock, Run, run
+from tests.app.storm_place import (
+    ADMIN,
+    FLAPS,
+    GROUP,
+    HIGH,
+    HOT,
+    LOW,
+    MINUTE,
+    OTHER,
+    SECOND,
+    TOPIC,
+    Clock,
+    flap,
+    pass_time,
+    run,
+    storm,
+    texts,
+    told_to,
+)
 from tests.doubles.telegram import TelegramDouble
-
-OTHER, GROUP, TOPIC = 8, -100, 42
-
-
-def told_to(made: Rule, *targets: Target) -> Rule:
-    return replace(made, targets=targets)
-
-
-HOT = told_to(rule("rate > 0.1%", name="hot-longs", symbols="ALL", resolved=False), Target(ADMIN))
-FLAPS = told_to(rule("rate > 0.1%", name="flaps", symbols="ALL"), Target(ADMIN))
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    sql = SqlStore(f"sqlite:///{tmp_path / 'bot.db'}")
-    made = MemoryStore() if request.param == "memory" else sql
-    await made.open()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def telegram() -> AsyncIterator[TelegramDouble]:
-    async with TelegramDouble() as made:
-        for chat_id in (ADMIN, OTHER):
-            made.add_chat(chat_id, "private")
-        made.add_chat(GROUP, topics=(TOPIC,))
-        yield made
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-def texts(telegram: TelegramDouble, chat_id: int = ADMIN) -> list[str]:
-    return [message.text for message in telegram.to(chat_id)]
-
-
-async def storm(made: Run, count: int, first: int = 0, *, after: int = SECOND) -> None:
-    """So many symbols fire, one after the other."""
-    for number in range(first, first + count):
-        await made.row(f"S{number}USDT", HIGH, after=after)
-
 
 # -- pauses ------------------------------------------------------------------------------------
 
@@ -257,21 +227,6 @@ async def test_figures_count_what_is_paused_and_held(
 
 
 # -- flapping ----------------------------------------------------------------------------------
-
-
-async def flap(made: Run, times: int, *, symbol: str = "BTCUSDT", after: int = 30 * SECOND) -> None:
-    """On and over, so many times."""
-    for _ in range(times):
-        await made.row(symbol, HIGH, after=after)
-        await made.row(symbol, LOW, after=after)
-
-
-async def pass_time(made: Run, duration: int) -> None:
-    """Half minutes in which nothing happens but the summaries' job."""
-    for _ in range(duration // (30 * SECOND)):
-        made.clock.at += 30 * SECOND
-        await made.storms.sum_up()
-        await made.settled()
 
 
 async def test_a_whole_flapping_hour_is_said_once_and_summed_up_every_15_minutes(

@@ -93,5 +93,7 @@ def _goes_on(rule: PausedRule, _: Translate) -> str:
     name = f"<b>{escape(rule.name)}</b>"
     if not rule.held:
         return _("▶️ {name} goes on; nothing of it was held.").format(name=name)
+    if rule.held == 1:
+        return _("▶️ {name} goes on; one held alert follows.").format(name=name)
     text = _("▶️ {name} goes on; {count} held alerts follow together.")
     return text.format(name=name, count=rule.held)
