@@ -8,6 +8,7 @@ import pytest
 from bot import __version__
 from bot.alerts.engine import Engine
 from bot.app.desk import Desk
+from bot.app.ends import ENDS
 from bot.app.faults import Faults
 from bot.app.live import Live, Replacement
 from bot.app.parts import Parts
@@ -179,6 +180,32 @@ async def test_a_group_that_moves_keeps_its_alerts_on() -> None:
     await around.row(2, LOW)
     assert await around.told() == ["fired #1", "resolved #1"]
     assert {row.chat_id for row in around.store._outbox.rows.values()} == {-100}
+
+
+async def test_a_watch_that_ran_out_while_nothing_could_be_stored_stays_gone_after_a_move() -> None:
+    once = Watch(-5, None, 1, "BTCUSDT rate > 0.1% once", START, ADMIN)
+    around = await Around(once).start()
+    around.store.broken = True
+    await around.row(0, HIGH)
+    await around.row(1, LOW)
+    assert around.desk.watches == {}
+    around.store.broken = False
+    await around.live.move_chat(-5, -100)
+    saved = await around.store.load()
+    assert saved.watches == ()
+    assert ENDS not in saved.facts
+
+
+async def test_ends_that_wait_follow_a_group_that_moves() -> None:
+    around = await Around(replace_watch(watch("BTCUSDT rate > 0.1%"), chat_id=-5)).start()
+    await around.row(0, HIGH)
+    (fired,) = await around.store.lease(around.time, around.time + 60 * S, 9)
+    gone = around.desk.book.without_watch(fired.rule_id)
+    await around.live.replace_rules(lambda: Replacement(gone, {}))
+    await around.live.move_chat(-5, -100)
+    facts = (await around.store.load()).facts
+    assert "watch:-100:1" in facts[ENDS]
+    assert "watch:-5:1" not in facts[ENDS]
 
 
 def replace_watch(made: Watch, chat_id: int) -> Watch:

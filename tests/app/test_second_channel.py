@@ -17,6 +17,7 @@ from bot.app.faults import Faults
 from bot.app.live import Live
 from bot.app.parts import Parts
 from bot.app.sending_clock import SENDING_AT
+from bot.app.start import restore_desk
 from bot.app.texts import plain_fault
 from bot.market.catalog import Catalog
 from bot.notify.channel import Written
@@ -25,6 +26,7 @@ from bot.notify.port import UNREACHABLE
 from bot.notify.second_entries import read_entries
 from bot.ops.metrics import build_metrics
 from bot.rules.rule import Target
+from bot.rules.rules_file import RulesFile
 from bot.store.memory import MemoryStore
 from bot.store.records import Commit, Copied, OutboxRow
 from tests.app.program import ADMIN, Place, a_place
@@ -206,6 +208,47 @@ async def test_what_is_too_old_is_not_copied() -> None:
     (text,) = around.services.of(0)
     assert "NEWUSDT" in text
     assert "OLDUSDT" not in text
+
+
+async def test_much_that_is_too_old_keeps_nothing_new_from_being_copied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bot.app.copying.MOST", 3)
+    around = await Around("desk=json://a").start()
+    await around.add(*(alert(NOW - 61 * MINUTE, f"OLD{n}USDT") for n in range(7)))
+    await around.add(alert(NOW, "FRESHUSDT"))
+    around.lose(since=600)
+    for _ in range(4):
+        await around.look(S)
+    (text,) = around.services.of(0)
+    assert "FRESHUSDT" in text
+    assert "OLD" not in text
+
+
+async def test_what_an_admins_own_chat_is_told_is_no_fault() -> None:
+    around = await Around("admins=json://a").start()
+    names = ("summary 1", "paused file:x 1", "again:1", "catalog:1", "rules:taken:1")
+    told = [notice_row(name, Target(ADMIN), Written("private"), NOW) for name in names]
+    await around.add(*told, *faults("The feed is silent", NOW))
+    around.faults.begin("feed", lambda _: "It began", NOW)
+    await around.add(*around.faults.end("feed", lambda _: "It is over", NOW))
+    around.lose(since=600)
+    await around.look(S)
+    (text,) = around.services.of(0)
+    assert "The feed is silent" in text
+    assert "It is over" in text
+    assert "private" not in text
+
+
+async def test_a_chat_named_by_its_id_is_followed_to_its_new_one_over_a_restart_too() -> None:
+    before = await Around(f"{DESK}=json://a").start()
+    await before.live.move_chat(DESK, -500)
+    for around in (before, Around(f"{DESK}=json://a", before.store)):
+        restore_desk(around.desk, await before.store.load(), RulesFile((), {}, {}), NOW)
+        await around.add(alert(NOW, f"S{id(around)}USDT", chat_id=-500))
+        around.lose(since=600)
+        await around.look(S)
+        assert f"S{id(around)}USDT" in around.services.of(0)[0]
 
 
 async def test_one_service_that_fails_keeps_no_other_waiting(
