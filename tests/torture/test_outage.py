@@ -57,6 +57,7 @@ class Outage:
             if rows:
                 await office.commit(*rows)
             await office.notifier.drain()
+            office.notifier.delivery.outage.skip(60)
         self.now = BEGIN + self.minutes * MINUTE
 
     def _of_minute(self, chat_id: int, number: int, fires: int, minute: int) -> list[OutboxRow]:
