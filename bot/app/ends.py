@@ -2,19 +2,21 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 import msgspec
 
 from bot.alerts.changes import Ended, StateChange
 from bot.alerts.engine import Engine
-from bot.alerts.lifecycle import Phase
+from bot.alerts.lifecycle import Kind, Phase
 from bot.app.desk import Desk
-from bot.app.followup import ended_rows
+from bot.app.followup import ended_edit
 from bot.market.catalog import Catalog
 from bot.store.port import Store, StoreError
-from bot.store.records import Commit, OutboxRow, StateKey, watch_rule_id
+from bot.store.records import Commit, OutboxRow, OutboxStatus, StateKey, watch_rule_id
 
 ENDS = "ended_alerts"  # the fact that keeps those whose messages do not say it yet
+MOST = 500  # ends looked at in one go
 _log = logging.getLogger(__name__)
 
 
@@ -36,6 +38,7 @@ class Ends:
         self._store = store
         self._desk = desk
         self._waiting: dict[End, None] = {}
+        self._said: set[int] = set()  # outbox ids of alerts whose message says it
         self.is_new = False  # something came since the last `mark`
 
     def restore(self, facts: Mapping[str, str]) -> None:
@@ -79,22 +82,34 @@ class Ends:
         return _fact(self._waiting) if self._waiting else {}
 
     async def mark(self, catalog: Catalog, now: int) -> None:
-        """Stores the edits of messages that have arrived; what the store cannot take waits."""
-        rows: list[OutboxRow] = []
-        left: dict[End, None] = {}
+        """Stores the edits of messages that have arrived; what the store cannot take waits.
+
+        A message is edited once for all of its alerts that ended. Only so many ends are looked
+        at in one go: decisions wait meanwhile.
+        """
+        looked = list(islice(self._waiting, MOST))
+        edits: list[OutboxRow] = []
+        said = set(self._said)
+        under_way: dict[End, None] = {}
         try:
-            for end in self._waiting:
-                found = await self._store.episode_rows(end.rule_id, end.symbol, end.episode)
-                edits, under_way = await ended_rows(self._store, found, self._desk, catalog, now)
-                rows += edits
-                if under_way:
-                    left[end] = None
+            for end in looked:
+                rows = await self._store.episode_rows(end.rule_id, end.symbol, end.episode)
+                for row in (row for row in rows if row.event == Kind.FIRED):
+                    if row.status is OutboxStatus.LEASED:
+                        under_way[end] = None
+                    if row.message_id is None or row.id in said:
+                        continue
+                    edit, ids = await ended_edit(self._store, row, self._desk, catalog, now)
+                    edits.append(edit)
+                    said |= ids
+            seen = set(looked)
+            left = {end: None for end in self._waiting if end not in seen} | under_way
             if len(left) < len(self._waiting):
-                await self._store.commit(Commit(outbox=tuple(rows), facts=_fact(left)))
+                await self._store.commit(Commit(outbox=tuple(edits), facts=_fact(left)))
         except StoreError:
             return
-        self._waiting = left
-        self.is_new = False
+        self.is_new = len(looked) < len(self._waiting)
+        self._waiting, self._said = left, said if left else set()
 
 
 def _told(ends: Iterable[Ended | StateChange]) -> dict[End, None]:

@@ -1,6 +1,7 @@
 """The program's own faults: said once to the admins when they begin, once when they are over.
 
-Those of the venue are kept over a restart, so that each that was told is also told to be over.
+Those of the venue and of Telegram are kept over a restart, so that each that was told is also
+told to be over.
 """
 
 import logging
@@ -14,13 +15,16 @@ from bot.locale import translator
 from bot.notify.channel import Written
 from bot.notify.markup import plain_text
 from bot.notify.payload import FAULT, FAULT_OVER, notice_row
+from bot.notify.port import TOKEN, UNREACHABLE
 from bot.rules.rule import Target
 from bot.store.records import OutboxRow
 
 Text = Callable[[Callable[[str], str]], str]  # writes itself with a translator
 FEED, LAG, SKEW, UNANSWERED = "feed", "lag", "skew", "unanswered"
 SOURCES, CATALOG_DOUBTED, NO_CATALOG = "second-source", "catalog", "no-catalog"
-KEPT = (FEED, LAG, SKEW, UNANSWERED, SOURCES, CATALOG_DOUBTED, NO_CATALOG)
+KEPT = (
+    FEED, LAG, SKEW, UNANSWERED, SOURCES, CATALOG_DOUBTED, NO_CATALOG, UNREACHABLE, TOKEN,
+)  # fmt: skip
 FAULTS = "faults"  # the fact with the present ones of these: JSON, kind to since when (epoch ms)
 _log = logging.getLogger(__name__)
 

@@ -1,11 +1,8 @@
 """What follows from the end of a rule or of a mute: rows for the outbox."""
 
-from collections.abc import Sequence
-
 import msgspec
 
 from bot.alerts.engine import Engine
-from bot.alerts.lifecycle import Kind
 from bot.app import texts
 from bot.app.desk import Desk
 from bot.app.faults import Text
@@ -18,7 +15,7 @@ from bot.notify.message import write
 from bot.notify.payload import edit_row, event_of, is_flapping, notice_row
 from bot.rules.rule import Target
 from bot.store.port import Store
-from bot.store.records import OutboxRow, OutboxStatus
+from bot.store.records import OutboxRow
 
 
 def still_on(engine: Engine, desk: Desk, chat_id: int) -> list[texts.StillOn]:
@@ -45,37 +42,32 @@ def heard_nothing(
     return notice_row(f"again:{wall}", Target(chat_id), Written(text), wall)
 
 
-async def ended_rows(
-    store: Store, episode: Sequence[OutboxRow], desk: Desk, catalog: Catalog, now: int
-) -> tuple[list[OutboxRow], bool]:
-    """Edits of the firing messages of an episode that ended silently, in every chat.
+async def ended_edit(
+    store: Store, row: OutboxRow, desk: Desk, catalog: Catalog, now: int
+) -> tuple[OutboxRow, set[int]]:
+    """The edit of the message that told of an episode which ended silently.
 
-    Also whether one of them is on its way: it cannot be edited yet.
+    Also the outbox ids of all alerts of that message that it says so of.
     """
-    rows: list[OutboxRow] = []
-    fired = [row for row in episode if event_of(row).kind is Kind.FIRED]
-    under_way = any(row.status is OutboxStatus.LEASED for row in fired)
-    for row in fired:
-        if row.message_id is None:
-            continue
-        together = await store.message_rows(row.chat_id, row.id)
-        reader = desk.reader(row.chat_id)
-        items = [Item(each.id, event_of(each), flapping=is_flapping(each)) for each in together]
-        written = write(items, reader)
-        gone = [each.symbol for each in together if catalog.trades(each.symbol) is False]
-        over = [
-            each.symbol
-            for each in together
-            if each.symbol not in gone and (each.id == row.id or _is_over(each, desk, catalog))
-        ]
-        marks = texts.ended(gone, over, translator(reader.language), alone=len(together) == 1)
-        edited = msgspec.structs.replace(
-            written, text=with_mark(written.text, marks), silent=True, edit_of=row.message_id
-        )
-        if len(together) == 1:
-            edited = msgspec.structs.replace(edited, buttons=())
-        rows.append(edit_row(f"ended {row.key}", Target(row.chat_id, row.topic), edited, now))
-    return rows, under_way
+    together = await store.message_rows(row.chat_id, row.id)
+    reader = desk.reader(row.chat_id)
+    items = [Item(each.id, event_of(each), flapping=is_flapping(each)) for each in together]
+    written = write(items, reader)
+    gone = [each for each in together if catalog.trades(each.symbol) is False]
+    over = [
+        each
+        for each in together
+        if each not in gone and (each.id == row.id or _is_over(each, desk, catalog))
+    ]
+    names = [each.symbol for each in gone], [each.symbol for each in over]
+    marks = texts.ended(*names, translator(reader.language), alone=len(together) == 1)
+    edited = msgspec.structs.replace(
+        written, text=with_mark(written.text, marks), silent=True, edit_of=row.message_id
+    )
+    if len(together) == 1:
+        edited = msgspec.structs.replace(edited, buttons=())
+    edit = edit_row(f"ended {row.key}", Target(row.chat_id, row.topic), edited, now)
+    return edit, {each.id for each in (*gone, *over)}
 
 
 def _is_over(row: OutboxRow, desk: Desk, catalog: Catalog) -> bool:

@@ -36,6 +36,7 @@ from bot.store.records import ChatRow, Commit, OutboxRow
 
 ALIVE_AT = "alive_at"  # the fact that says when the program last decided something
 ADMINS = "admins"  # the fact with the claimed admins, comma-separated
+OUT_OF_REACH = "the chat was out of reach"  # why what waited for it was not sent
 CLAIM_CODE = "claim_code"  # the fact with the one-time code of a start without admins
 MOVED = "moved_chats"  # the fact with the groups that became supergroups: JSON, old id to new
 DATABASE = "database"  # the fault of a store that cannot write
@@ -79,6 +80,7 @@ class Live:
         self._say_unrecorded = say_unrecorded
         self._draft = Draft()
         self._lock = parts.turn
+        self._kept_faults = self.faults.kept()
         self.ends = Ends(parts.store, parts.desk)
         self.pause_notices = PauseNotices(parts.store, parts.desk)
 
@@ -147,25 +149,22 @@ class Live:
         """Records notices and facts of the program's own."""
         async with self._lock:
             self._draft.add_rows(rows)
-            self._add_facts(facts or {})
+            self._add_facts({**(facts or {}), **self._fault_facts()})
             await self._record()
 
     async def fault(
         self, kind: str, text: Text, *, since: int | None = None, again: bool = False
     ) -> None:
         """Records that a fault is there, with what is said of it: see `Faults.begin`."""
-        before = self.faults.kept()
-        rows = self.faults.begin(kind, text, self.wall(), since=since, again=again)
-        await self.note(rows, self._fault_facts(before))
+        await self.note(self.faults.begin(kind, text, self.wall(), since=since, again=again))
 
     async def fault_over(self, kind: str, text: Text) -> None:
-        before = self.faults.kept()
-        rows = self.faults.end(kind, text, self.wall())
-        await self.note(rows, self._fault_facts(before))
+        await self.note(self.faults.end(kind, text, self.wall()))
 
-    def _fault_facts(self, before: str) -> dict[str, str]:
-        kept = self.faults.kept()
-        return {} if kept == before else {FAULTS: kept}
+    def _fault_facts(self) -> dict[str, str]:
+        """What is kept of the faults, where that has changed."""
+        before, self._kept_faults = self._kept_faults, self.faults.kept()
+        return {} if self._kept_faults == before else {FAULTS: self._kept_faults}
 
     async def end_mutes(self) -> None:
         """Ends the mutes whose time has come; each chat is told once what is still on."""
@@ -204,10 +203,11 @@ class Live:
             facts |= self._claim(answer) | self.pause_notices.with_these(over)
             commit = answer.commit(request, self.wall(), facts)
             commit = msgspec.structs.replace(commit, ended=ended)
-            if (await self._store.commit(commit)).applied:
-                self.pause_notices.note(over)
-                await self._follow(answer)
-                await self._mark()
+            with self._gathering():  # what waits for a chat that was out of reach is looked at
+                if (await self._store.commit(commit)).applied:
+                    self.pause_notices.note(over)
+                    await self._follow(answer)
+                    await self._mark()
         self._wake()
 
     async def move_chat(self, old: int, new: int) -> None:
@@ -250,12 +250,23 @@ class Live:
             old = before[chat.chat_id]
             if old is not None and old.disabled and not chat.disabled:
                 self.faults.forget(f"chat {chat.chat_id}")
-                self._draft.add_rows([self._heard_nothing(chat, texts.chat_reached)])
+                await self._reached(chat)
         for paused in answer.resumed:
             self.desk.pauses.pop(paused, None)
         if answer.watches or answer.unwatched:
             self._swap(self.desk.with_watches(answer.watches, answer.unwatched))
         await self._record()
+
+    async def _reached(self, chat: ChatRow) -> None:
+        """A chat that was out of reach: what waited for it is past, what is on is said."""
+        wall = self.wall()
+        try:
+            waited = await self._store.late_rows(chat.chat_id, wall, wall + 1)
+            buried = await self._store.bury(waited, OUT_OF_REACH)
+        except StoreError:
+            buried = 0  # then it is told late
+        head = partial(texts.chat_reached, buried)
+        self._draft.add_rows([self._heard_nothing(chat, head)])
 
     def _swap(self, book: Book) -> None:
         self.desk.book = book

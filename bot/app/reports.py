@@ -32,7 +32,11 @@ class Reports:
         return taken
 
     def begin(self, kind: str, text: str) -> None:
-        self._waiting += self._faults.begin(kind, partial(texts.plain_fault, text), self._wall())
+        now = self._wall()
+        words = partial(texts.plain_fault, text)
+        if kind == UNREACHABLE:
+            words = partial(texts.unreachable, text, self._faults.since(kind) or now)
+        self._waiting += self._faults.begin(kind, words, now)
 
     def end(self, kind: str) -> None:
         """Sending does not meet it any more. It is over where polls do not meet it either."""

@@ -144,7 +144,7 @@ class Program:
             parts,
             now=self.now,
             wall=wall,
-            wake=self.notifier.wake,
+            wake=self._stored,
             say_unrecorded=self._say_unrecorded,
             gathering=self.notifier.gathering,
         )
@@ -307,6 +307,11 @@ class Program:
         await self.venue.watch_feed()
         if reported := self.reports.take():
             await self.live.note(reported)
+
+    def _stored(self) -> None:
+        """A part of a storm is as good a sign of life as time that passes."""
+        self.vitals.turned()
+        self.notifier.wake()
 
     async def _look_at_rules(self) -> None:
         seen = await asyncio.to_thread(self.wiring.source.changed)

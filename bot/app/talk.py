@@ -19,6 +19,7 @@ from bot.chat.request import Request, RequestKind, read_command
 from bot.chat.router import OnFault, Router
 from bot.notify.batch import items_of
 from bot.notify.bot_api import BotApi, BotApiError, TokenRefusedError
+from bot.notify.port import TOKEN, UNREACHABLE
 from bot.notify.table import write_more
 from bot.store.port import Store, StoreError
 from bot.store.records import ChatRow
@@ -49,6 +50,7 @@ class Talk:
         self._venue = venue
         self._store = store
         self._storms = storms
+        self._report = report
         self._base: ChatRow | None = None  # the chat's row on which the last answer was decided
         self.router = Router(
             api,
@@ -66,6 +68,8 @@ class Talk:
             try:
                 me = await self._api.get_me()
                 self.router.last_answer = time.monotonic()  # the first poll may take half a minute
+                for kind in (UNREACHABLE, TOKEN):  # an earlier run may have told it
+                    self._report(kind, None)
                 self._world.bot_name = str(me.get("username", ""))
                 await self._api.set_commands(menus())
             except TokenRefusedError:

@@ -73,6 +73,14 @@ def plain_fault(reason: str, _: Translate) -> str:
     return "⚠️ " + escape(reasons.reason(reason, _))
 
 
+def unreachable(reason: str, since: int, _: Translate) -> str:
+    """Mostly read when it is over: it says since when (epoch ms)."""
+    return _(
+        "⚠️ <b>Telegram cannot be reached</b> since {moment} ({reason}). What is decided waits, and "
+        "follows when it is back."
+    ).format(moment=formats.moment(since, "UTC"), reason=escape(reasons.reason(reason, _)))
+
+
 def telegram_back(_: Translate) -> str:
     return _("✅ Telegram can be reached again; what waited is being sent.")
 
@@ -100,8 +108,12 @@ def mute_over(_: Translate) -> str:
     return _("🔔 The mute is over.")
 
 
-def chat_reached(_: Translate) -> str:
-    return _("🔔 This chat can be written to again.")
+def chat_reached(unsent: int, _: Translate) -> str:
+    """`unsent` alerts had been decided when it went out of reach."""
+    text = _("🔔 This chat can be written to again.")
+    if not unsent:
+        return text
+    return text + " " + _("Alerts that waited and were not sent: {count}.").format(count=unsent)
 
 
 def chat_claimed(_: Translate) -> str:

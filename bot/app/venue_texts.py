@@ -181,6 +181,8 @@ def fault_before_start(kind: str, since: int, _: Translate) -> str:
         "second-source": _("stream and REST differ"),
         "catalog": _("the venue's catalog is not believed"),
         "no-catalog": _("the venue's catalog cannot be had"),
+        "telegram": _("Telegram cannot be reached"),
+        "token": _("Telegram refuses the token"),
     }
     return _("⚠️ Told before this start, since {moment}: {what}.").format(
         moment=formats.moment(since, "UTC"), what=what[kind]

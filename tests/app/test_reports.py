@@ -12,6 +12,11 @@ from bot.notify.payload import decode_payload
 from bot.notify.port import DATABASE, TOKEN, UNREACHABLE
 
 Step = Callable[[Reports], None]
+AWAY = (
+    "⚠️ <b>Telegram cannot be reached</b> since 1970-01-01 00:00 UTC (away). What is decided waits, "
+    "and follows when it is back."
+)
+BACK = "✅ Telegram can be reached again; what waited is being sent. It lasted 0s."
 
 
 def polls(kind: str, words: str | None) -> Step:
@@ -36,7 +41,7 @@ def told(*steps: Step, faults: Faults | None = None) -> list[str]:
 
 @pytest.mark.parametrize("kind", [UNREACHABLE, TOKEN])
 def test_telegram_out_of_reach_is_one_fault_whoever_meets_it(kind: str) -> None:
-    away, back = "⚠️ away", "✅ Telegram can be reached again; what waited is being sent."
+    away, back = AWAY if kind == UNREACHABLE else "⚠️ away", BACK
     poll, polled = polls(kind, "away"), polls(kind, None)
     send, sent = sends(kind, "away"), sends(kind, None)
     assert told(poll, send, polled, sent) == [away, back]
@@ -61,9 +66,7 @@ def test_another_program_is_told_beside_it() -> None:
         polls(CONFLICT, "another program"), polls(UNREACHABLE, "away"),
         polls(UNREACHABLE, None), polls(CONFLICT, None),
     ) == [
-        "⚠️ another program", "⚠️ away",
-        "✅ Telegram can be reached again; what waited is being sent.",
-        "✅ Commands are read again.",
+        "⚠️ another program", AWAY, BACK, "✅ Commands are read again.",
     ]  # fmt: skip
 
 
