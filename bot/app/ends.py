@@ -16,7 +16,7 @@ from bot.store.port import Store, StoreError
 from bot.store.records import Commit, OutboxRow, OutboxStatus, StateKey, watch_rule_id
 
 ENDS = "ended_alerts"  # the fact that keeps those whose messages do not say it yet
-MOST = 500  # ends looked at in one go
+MOST = 100  # ends looked at in one go
 _log = logging.getLogger(__name__)
 
 

@@ -3,15 +3,20 @@
 import msgspec
 import pytest
 
-from bot.app.ends import ENDS
+from bot.app.desk import Desk
+from bot.app.ends import ENDS, MOST, End, Ends
 from bot.chat.answer import Answer
 from bot.chat.request import Request, RequestKind
+from bot.market.catalog import Catalog
 from bot.notify.batch import written_of
 from bot.notify.item import Reader
 from bot.notify.markup import MAX_UNITS, plain_text, units
-from bot.notify.payload import decode_payload, encode_event, event_of
+from bot.notify.payload import decode_payload, encode_event, event_of, outbox_row_for
+from bot.rules.rule import Target
+from bot.store.memory import MemoryStore
 from bot.store.records import Commit, Committed, OutboxKind, OutboxRow, OutboxStatus
 from tests.app.test_live import ADMIN, HIGH, Around, S, watch
+from tests.notify.events import event
 
 
 async def leased(around: Around) -> OutboxRow:
@@ -126,3 +131,21 @@ async def test_what_was_kept_and_cannot_be_read_is_passed_over() -> None:
     around.live.ends.restore({ENDS: "{}"})
     await pass_time(around)
     assert await edits(around) == []
+
+
+async def test_a_message_of_a_storm_whose_rule_ended_is_edited_once() -> None:
+    store, events = MemoryStore(), [event(symbol=f"S{n}USDT") for n in range(2 * MOST + 1)]
+    rows = tuple(outbox_row_for(each, Target(ADMIN), 1_000) for each in events)
+    await store.commit(Commit(outbox=rows))
+    leased = await store.lease(2_000, 60_000, len(rows))
+    sent = {"status": OutboxStatus.SENT, "message_id": 44, "sent_at": 2_000}
+    await store.settle([msgspec.structs.replace(row, **sent) for row in leased])
+    ends = Ends(store, Desk([ADMIN]))
+    waiting = [End(each.rule_id, each.symbol, each.since) for each in events]
+    ends.restore({ENDS: msgspec.json.encode(waiting).decode()})
+    for _ in range(3):
+        assert ends.is_new
+        await ends.mark(Catalog(), 3_000)
+    assert not ends.is_new
+    assert [row.kind for row in await store.lease(4_000, 60_000, 99)] == [OutboxKind.EDIT]
+    assert (await store.load()).facts[ENDS] == "[]"

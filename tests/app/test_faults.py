@@ -17,10 +17,12 @@ from bot.app.faults import CATALOG_DOUBTED, FAULTS, FEED, KEPT, LAG, SOURCES, UN
 from bot.app.feed_watch import FeedWatch
 from bot.app.live import Live
 from bot.app.parts import Parts
+from bot.app.reports import Reports
 from bot.locale import translator
 from bot.market.catalog import Catalog
 from bot.market.feed import FeedStatus
 from bot.market.reconnect import refusal
+from bot.notify.port import UNREACHABLE
 from bot.ops.metrics import build_metrics
 from bot.store.port import StoreError
 from bot.store.records import Commit, Committed
@@ -180,6 +182,27 @@ async def test_other_faults_are_neither_told_again_nor_forgotten(
     await second.live.fault_over(kind, over)
     assert len(second.told()) == 2
     assert second.told()[1].endswith(" It lasted 1m 30s.")
+    assert (await second.store.load()).facts[FAULTS] == "{}"
+    await second.end()
+
+
+async def test_telegram_out_of_reach_is_told_once_over_a_restart_and_its_end_too(
+    tmp_path: Path,
+) -> None:
+    first = await Run(tmp_path / "bot.db").begin(0)
+    reports = Reports(first.faults, first.wall)
+    reports.begin(UNREACHABLE, "away")
+    await first.live.note(reports.take())
+    await first.end()
+    second = await Run(tmp_path / "bot.db").begin(60)
+    assert second.faults.is_active(UNREACHABLE)
+    again = Reports(second.faults, second.wall)
+    again.begin(UNREACHABLE, "still away")
+    assert again.take() == []
+    again.polling(UNREACHABLE, None)
+    rows = again.take()
+    assert ["It lasted 1m" in row.payload.decode() for row in rows] == [True]
+    await second.live.note(rows)
     assert (await second.store.load()).facts[FAULTS] == "{}"
     await second.end()
 

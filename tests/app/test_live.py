@@ -19,7 +19,7 @@ from bot.notify.payload import decode_payload
 from bot.ops.metrics import build_metrics
 from bot.store.memory import MemoryStore
 from bot.store.port import StoreError
-from bot.store.records import ChatRow, Commit, Committed, OutboxRow, Watch
+from bot.store.records import ChatRow, Commit, Committed, OutboxKind, OutboxRow, Watch
 from tests.alerts.build import START, rule, tick
 
 ADMIN, HIGH, LOW = 7, "0.002", "0.0001"
@@ -143,6 +143,20 @@ async def test_a_chat_out_of_reach_hears_what_is_still_on_when_it_is_back() -> N
     (said,) = await around.told()
     assert "can be written to again" in said
     assert "BTCUSDT</b> #1" in said
+
+
+async def test_what_waited_for_a_chat_out_of_reach_is_counted_when_it_is_back() -> None:
+    around = await Around(watch("BTCUSDT rate > 0.1%")).start()
+    await around.row(0, HIGH)  # decided, and refused: the chat is out of reach
+    blocked = ChatRow(ADMIN, disabled="blocked")
+    around.desk.chats[ADMIN] = blocked
+    await around.store.commit(Commit(chats=(blocked,)))
+    await around.row(1, "0")
+    request = Request(5, ADMIN, "private", RequestKind.TEXT, user_id=ADMIN, text="hello")
+    await around.live.apply(request, Answer(chats=(ChatRow(ADMIN),)), blocked)
+    rows = await around.store.lease(around.time, around.time + 60_000, 99)
+    assert [row.kind for row in rows] == [OutboxKind.NOTICE]
+    assert "not sent: 1" in decode_payload(rows[0]).text  # type: ignore[union-attr]
 
 
 async def test_an_answer_changes_only_what_it_was_about() -> None:
