@@ -40,9 +40,8 @@ async def watched(
                 left, slept = min(left, _GRACE), True
         raise StuckError(slept)
     finally:
-        if not task.done():
-            task.add_done_callback(_forget)
-            task.cancel()
+        task.add_done_callback(_forget)
+        task.cancel()
 
 
 def _forget(task: asyncio.Future[Any]) -> None:
