@@ -1,5 +1,6 @@
 """Every switch of the simulator alone, grouped so that one program meets a few in a row."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -37,6 +38,14 @@ def refused(status: int, seconds: float = 1.0) -> Scene:
     """The connection is cut, and the next handshake refused."""
     faults = (f"refuse={status}", "retry-after=3", "reset")
     return Scene(f"refused {status}", faults, seconds, status=status, again=AGAIN)
+
+
+def _interval_told() -> str:
+    """What is told at once of an interval that changed: T contradicts the old one.
+
+    Not in the last hour before a settlement of both: only the next catalog tells then.
+    """
+    return "" if time.gmtime().tm_hour % 8 == 7 else "ETHUSDT now pays every 1 h"
 
 
 PROGRAMMES: Mapping[str, Programme] = {
@@ -80,7 +89,7 @@ PROGRAMMES: Mapping[str, Programme] = {
     ),
     "contracts": Programme(
         (
-            Scene("interval", ("interval=ETHUSDT:1",), named="ETHUSDT now pays every 1 h"),
+            Scene("interval", ("interval=ETHUSDT:1",), named=_interval_told()),
             Scene("settle", ("settle=2",), 4.0),
             Scene("cap", ("cap=BTCUSDT:0.00500",)),
             Scene("delist", ("delist=BTCUSDT",), 4.0, ends=("BTCUSDT",)),

@@ -27,6 +27,7 @@ LATER = MINUTE  # by which the clock goes on between two lives
 MUCH_LATER = 10 * MINUTE  # and between two of the last ones: whatever waits is due then
 CALM = 3.0  # s, the longest of the last lives
 MOST_CALM = 40
+FRESH = 25_000  # ms; what is older than 30 s is stale
 CHECKED_EVERY = 50  # lives
 WORDS = {
     "evaluate": 2, "commit": 4, "committed": 4, "leased": 3, "send": 5, "answered": 5,
@@ -94,7 +95,17 @@ class Feed:
         say("taken", self._last)
 
     async def _put(self, program: Program, steps: Sequence[Step]) -> None:
-        """Returns when the program has decided on them: what follows from them is committed."""
+        """Returns when the program has decided on them: what follows from them is committed.
+
+        Rows may be stale when their turn comes: where the machine stalls for half a second it is
+        half a minute here. As by a true feed, others follow them then.
+        """
+        while True:
+            await self._put_once(program, steps)
+            if program.engine.clock - self._last < FRESH:
+                return
+
+    async def _put_once(self, program: Program, steps: Sequence[Step]) -> None:
         record = program.stream.record
         before = record.last_taken
         self._last = max(self._last + 1, self._clocks.now())
