@@ -6,7 +6,6 @@ Whatever changes the engine or the store goes through here, one at a time.
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -18,7 +17,7 @@ from bot.app.draft import Draft
 from bot.app.ends import Ends
 from bot.app.faults import FAULTS, Text
 from bot.app.followup import heard_nothing
-from bot.app.parts import Parts
+from bot.app.parts import Parts, Replacement
 from bot.app.pause_notices import Over, PauseNotices, ended_by
 from bot.app.sending_clock import SENDING_AT
 from bot.chat.answer import Answer
@@ -41,15 +40,6 @@ CLAIM_CODE = "claim_code"  # the fact with the one-time code of a start without 
 MOVED = "moved_chats"  # the fact with the groups that became supergroups: JSON, old id to new
 DATABASE = "database"  # the fault of a store that cannot write
 PART = 2_000  # rows of the outbox; a frame with more is stored in several transactions
-
-
-@dataclass(frozen=True, slots=True)
-class Replacement:
-    """Another book, and what is to be kept and said with it."""
-
-    book: Book
-    facts: Mapping[str, str]
-    notices: Sequence[OutboxRow] = ()
 
 
 class Live:

@@ -1,6 +1,7 @@
 """What the parts of the program that decide, tell and remember share."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.alerts.engine import Engine
@@ -9,7 +10,9 @@ from bot.app.faults import Faults
 from bot.app.journal import NO_JOURNAL, Journal
 from bot.notify.storm import Flapping
 from bot.ops.metrics import Metrics
+from bot.rules.book import Book
 from bot.store.port import Store
+from bot.store.records import OutboxRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +27,12 @@ class Parts:
     journal: Journal = NO_JOURNAL
     flapping: Flapping = field(default_factory=Flapping)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Another book, and what is to be kept and said with it."""
+
+    book: Book
+    facts: Mapping[str, str]
+    notices: Sequence[OutboxRow] = ()

@@ -15,7 +15,8 @@ from types import MappingProxyType
 import msgspec
 
 from bot.app import texts
-from bot.app.live import Live, Replacement
+from bot.app.live import Live
+from bot.app.parts import Replacement
 from bot.notify.payload import FAULT_OVER
 from bot.rules.book import created_key, diff, with_created
 from bot.rules.rule import Rule

@@ -103,7 +103,7 @@ async def build(wiring: Wiring) -> AsyncIterator["Program"]:
         saved = await open_store(wiring.store)
         stack.push_async_callback(wiring.store.close)
         start = first_rules(wiring.source, saved)
-        rest = await stack.enter_async_context(MarketRest(wiring.rest_root))
+        rest = await stack.enter_async_context(MarketRest(wiring.rest_root, wall=wiring.wall))
         heartbeat = await stack.enter_async_context(Heartbeat(wiring.heartbeat_url))
         program = Program(wiring, saved, start, rest, heartbeat)
         await restore_storms(program.storms, saved.facts)
@@ -122,7 +122,12 @@ class Program:
         restore_desk(desk, saved, start.file, machine_time())
         self.wiring = wiring
         self.clock = VenueClock(machine_time(), time.monotonic())
-        self.stream = MarketStream(wiring.stream, [], keep_frames=wiring.recorder is not None)
+        self.stream = MarketStream(
+            wiring.stream,
+            [],
+            wall=lambda: int(wiring.wall() * 1_000_000),
+            keep_frames=wiring.recorder is not None,
+        )
         self.engine = restored_engine(desk, saved, wiring.stale_after)
         self.faults = Faults(desk.admin_readers)
         self.faults.restore(saved.facts.get(FAULTS, ""))

@@ -1,5 +1,7 @@
 """What a run is made of, as `run`, `record` and the demo put it together."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -32,6 +34,7 @@ class Wiring:
     desk: Desk
     address: tuple[str, int] | None = None  # of the health pages
     stale_after: int = 30_000  # ms
+    wall: Callable[[], float] = time.time  # this machine's clock, s, which the venue's is held to
     notifier: NotifierSettings = field(default_factory=NotifierSettings)
     heartbeat_url: str | None = field(default=None, repr=False)
     recorder: Recorder | None = None

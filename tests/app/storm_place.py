@@ -10,8 +10,8 @@ from bot import __version__
 from bot.app.chats import NotifierChats
 from bot.app.desk import Desk
 from bot.app.faults import Faults
-from bot.app.live import Live, Replacement
-from bot.app.parts import Parts
+from bot.app.live import Live
+from bot.app.parts import Parts, Replacement
 from bot.app.start import restore_desk, restored_engine
 from bot.app.storms import Storms
 from bot.chat.access import Access

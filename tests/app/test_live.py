@@ -10,8 +10,8 @@ from bot.alerts.engine import Engine
 from bot.app.desk import Desk
 from bot.app.ends import ENDS
 from bot.app.faults import Faults
-from bot.app.live import Live, Replacement
-from bot.app.parts import Parts
+from bot.app.live import Live
+from bot.app.parts import Parts, Replacement
 from bot.chat.answer import Answer
 from bot.chat.request import Request, RequestKind
 from bot.market.catalog import Catalog

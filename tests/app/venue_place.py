@@ -9,8 +9,8 @@ from bot import __version__
 from bot.alerts.engine import Engine
 from bot.app.desk import Desk
 from bot.app.faults import Faults
-from bot.app.live import Live, Replacement
-from bot.app.parts import Parts
+from bot.app.live import Live
+from bot.app.parts import Parts, Replacement
 from bot.app.venue import Venue
 from bot.app.world import LiveWorld
 from bot.market.catalog import Catalog
