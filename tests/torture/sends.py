@@ -136,10 +136,15 @@ class Traffic:
     def _pause(self) -> float:
         return self.limits.per_chat
 
-    def out_of_order(self) -> list[int]:
-        """Chats that heard something before what was committed earlier."""
-        heard = {chat_id: [row.heard for row in rows] for chat_id, rows in self._by_chat().items()}
-        return [chat_id for chat_id, times in heard.items() if times != sorted(times)]
+    def out_of_order(self) -> list[Target]:
+        """Where something was heard before what was committed earlier for the same chat and topic.
+
+        Each topic has its own order (docs/decisions/0012).
+        """
+        heard: dict[Target, list[float]] = defaultdict(list)
+        for row in self.rows.values():
+            heard[row.target].append(row.heard)
+        return [target for target, times in heard.items() if times != sorted(times)]
 
     def _by_chat(self) -> dict[int, list[Row]]:
         """In the order of their commits."""

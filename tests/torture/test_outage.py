@@ -58,7 +58,8 @@ class Outage:
                 await office.commit(*rows)
             await office.notifier.drain()
             office.notifier.delivery.outage.skip(60)
-        self.now = BEGIN + self.minutes * MINUTE
+        # Half a minute more: no alert is exactly as old as the limit when it is over.
+        self.now = BEGIN + self.minutes * MINUTE + MINUTE // 2
 
     def _of_minute(self, chat_id: int, number: int, fires: int, minute: int) -> list[OutboxRow]:
         symbol, began = f"S{number}USDT", BEGIN + fires * MINUTE
